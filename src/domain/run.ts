@@ -1,0 +1,85 @@
+import { z } from "zod";
+import { diagnosisSchema, reasonSchema, speedupSchema, statusSchema, verdictSchema } from "./evaluation.ts";
+import { slugSchema } from "./scalar.ts";
+
+export const POLICIES = ["greedy", "best-of-n", "islands"] as const;
+export const policyNameSchema = z.enum(POLICIES);
+export type PolicyName = z.infer<typeof policyNameSchema>;
+
+export const budgetSchema = z.object({
+  nodes: z.int().min(1).max(1_000_000).optional(),
+  seconds: z.number().positive().max(30 * 86_400).optional(),
+  device_seconds: z.number().positive().max(30 * 86_400).optional(),
+  /** Stop after this many nodes without a better fitness. */
+  stall: z.int().min(1).max(1_000_000).optional(),
+  target_speedup: z.number().positive().max(1e6).optional(),
+  roofline: z.number().positive().max(1).optional(),
+});
+export type Budget = z.infer<typeof budgetSchema>;
+
+export const spentSchema = z.object({ nodes: z.int(), seconds: z.number(), device_seconds: z.number(), since_best: z.int() });
+export type Spent = z.infer<typeof spentSchema>;
+
+export const RUN_STATES = ["open", "finished", "cancelled"] as const;
+export const runSchema = z.object({
+  id: z.string(),
+  problem: z.string(),
+  target: slugSchema,
+  abstraction: slugSchema,
+  /** The baseline whose speedup is the fitness. */
+  baseline: slugSchema,
+  policy: policyNameSchema,
+  policy_params: z.record(z.string(), z.number()),
+  budget: budgetSchema,
+  seed: z.int(),
+  state: z.enum(RUN_STATES),
+  stop_reason: z.string().optional(),
+  created_at: z.string(),
+  finished_at: z.string().optional(),
+});
+export type Run = z.infer<typeof runSchema>;
+
+/** What made a node: `seed` ships with the project, `agent` came through evolve_submit, the rest from autotune. */
+export const OPERATORS = ["seed", "agent", "mutate", "crossover", "tune"] as const;
+
+/** Insert-only. `step` counts within the run, from 0. Fitness is the credited speedup, 0 when not credited. */
+export const nodeSchema = z.object({
+  id: z.string(),
+  run: z.string(),
+  step: z.int(),
+  parents: z.array(z.string()).max(2),
+  operator: z.enum(OPERATORS),
+  rationale: z.string().max(2000),
+  candidate: z.string(),
+  commit: z.string().optional(),
+  evaluation: z.string(),
+  verdict: verdictSchema,
+  status: statusSchema,
+  fitness: z.number(),
+  speedup: speedupSchema.optional(),
+  roofline: z.number().optional(),
+  diagnosis: diagnosisSchema.optional(),
+  reasons: z.array(reasonSchema),
+  island: z.int(),
+  claim: z.string().optional(),
+  proposer: z.string(),
+  device_seconds: z.number(),
+  created_at: z.string(),
+});
+export type Node = z.infer<typeof nodeSchema>;
+
+/** A permission to make one child. Expires, then its place returns to the frontier. */
+export const claimSchema = z.object({
+  id: z.string(),
+  run: z.string(),
+  parents: z.array(z.string()).max(2),
+  phase: z.enum(["draft", "expand"]),
+  island: z.int(),
+  proposer: z.string(),
+  created_at: z.string(),
+  expires_at: z.string(),
+  state: z.enum(["open", "submitted", "expired"]),
+  /** Set once submitted: the node made. */
+  node: z.string().optional(),
+});
+export type Claim = z.infer<typeof claimSchema>;

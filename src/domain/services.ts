@@ -1,0 +1,172 @@
+import type { EvaluationRecord, Stage } from "./evaluation.ts";
+import type { Job, WorkContext } from "./job.ts";
+import type { Definition, Problem, Workload } from "./problem.ts";
+import type { Budget, Claim, Node, PolicyName, Run, Spent } from "./run.ts";
+import type { Dtype } from "./scalar.ts";
+import type { Peaks, TargetSpec, TargetStatus } from "./target.ts";
+
+/**
+ * The services that the faces (mcp, cli, agent) use, as interfaces: a face never imports an implementation,
+ * the composition root in `app/` joins them.
+ */
+
+export interface TargetService {
+  /** Every target found in the hardware-docs folders, sorted by id. */
+  list(): Promise<TargetSpec[]>;
+  /** @throws not_found with the nearest ids. */
+  get(id: string): Promise<TargetSpec>;
+  /** What is usable here. Cached for the life of the process unless `fresh`. */
+  status(id: string, options?: { fresh?: boolean }): Promise<TargetStatus>;
+  /** Measured once per machine (a few seconds) and cached on disk. */
+  peaks(id: string, context: WorkContext): Promise<Peaks>;
+}
+
+export interface ProblemSummary {
+  readonly id: string;
+  readonly name: string;
+  readonly op_type: string;
+  readonly description: string;
+  readonly workloads: number;
+  readonly degenerate: boolean | null;
+  readonly source: "shipped" | "registered";
+}
+
+export interface ProblemService {
+  list(): Promise<ProblemSummary[]>;
+  /** By id, or by name (shipped, or the newest registered of that name). */
+  get(idOrName: string): Promise<Problem>;
+  /**
+   * Validates, grades with the null battery on `target`, stores. Idempotent by content hash.
+   * @throws invalid_argument naming the field.
+   */
+  register(
+    input: { definition: Definition; workloads: Workload[]; cache?: "cold" | "warm" },
+    target: string,
+    context: WorkContext,
+  ): Promise<Problem>;
+  /** The graded form of a problem (grades it now if it never was on this machine). */
+  graded(problem: Problem, target: string, context: WorkContext): Promise<Problem>;
+  /** The exact prototype a candidate must define, with a comment for every argument. */
+  prototype(problem: Problem, abstraction: string): string;
+  /** Seed kernels shipped or found for this problem, target and abstraction. */
+  seeds(problem: Problem, target: string, abstraction: string): Promise<{ name: string; source: string; note: string }[]>;
+}
+
+/** A problem as the native harness needs it: shapes resolved for one workload. */
+export interface ResolvedTensor {
+  readonly name: string;
+  readonly dtype: Dtype;
+  /** null for a scalar passed by value. */
+  readonly shape: readonly number[] | null;
+  readonly elements: number;
+}
+
+export interface EvaluateOptions {
+  /** Stages wanted; those they need are added. Default: compile, verify, benchmark. */
+  readonly stages?: readonly Stage[];
+  /** Workload uuids; default all. */
+  readonly workloads?: readonly string[];
+  /** Baselines to time beside the candidate; default all that the toolchain names. */
+  readonly baselines?: readonly string[];
+  /** Seconds for the whole benchmark stage; default 20. */
+  readonly benchmark_seconds?: number;
+  /** Ask the cache first (default true). */
+  readonly use_cache?: boolean;
+  /** Overrides of declared tunables, by name. */
+  readonly tunables?: Readonly<Record<string, string>>;
+}
+
+export interface EvaluationService {
+  evaluate(
+    input: { source: string; problem: Problem; target: string; abstraction: string },
+    options: EvaluateOptions,
+    context: WorkContext,
+  ): Promise<EvaluationRecord>;
+  get(id: string): Promise<EvaluationRecord>;
+}
+
+export interface ArtifactService {
+  /** Content-addressed; returns the id `art_<hash>`. */
+  write(text: string | Uint8Array, info: { name: string; media_type: string }): Promise<string>;
+  read(
+    id: string,
+    page: { offset: number; limit: number },
+  ): Promise<{ id: string; name: string; media_type: string; text: string; total_bytes: number; next_offset: number | null }>;
+}
+
+export interface JobService {
+  /** Starts (or, by the same idempotency key while running, joins) a job. */
+  start(kind: string, args: unknown, options?: { idempotency_key?: string }): Promise<Job>;
+  get(id: string): Promise<Job>;
+  /** Resolves when the job ends or `seconds` have passed, whichever is first. Aborting the wait leaves the job. */
+  wait(id: string, seconds: number, context: WorkContext): Promise<Job>;
+  cancel(id: string): Promise<Job>;
+  list(filter?: { state?: Job["state"] }): Promise<Job[]>;
+}
+
+export interface RunOverview {
+  readonly run: Run;
+  readonly spent: Spent;
+  readonly best: Node | null;
+  readonly nodes: number;
+  readonly passed: number;
+  readonly frontier: number;
+  readonly open_claims: number;
+}
+
+export interface Expansion {
+  readonly claim: Claim;
+  readonly parents: readonly { node: Node; source: string }[];
+  /** What to do now, in words, with everything that the proposer needs. */
+  readonly prompt: string;
+}
+
+export interface EvolutionService {
+  start(input: {
+    problem: string;
+    target: string;
+    abstraction?: string;
+    baseline?: string;
+    policy?: PolicyName;
+    policy_params?: Record<string, number>;
+    budget: Budget;
+    seed?: number;
+    idempotency_key?: string;
+  }): Promise<Run>;
+  get(run: string): Promise<RunOverview>;
+  list(): Promise<RunOverview[]>;
+  nodes(run: string, filter?: { verdict?: string; limit?: number; offset?: number; order?: "step" | "fitness" }): Promise<Node[]>;
+  node(id: string): Promise<{ node: Node; source: string; ancestors: Node[] }>;
+  /** Claims the next expansion; budget_spent when the run has ended. */
+  next(run: string, proposer: string, options?: { ttl_seconds?: number }): Promise<Expansion>;
+  /**
+   * Evaluates and records a child. Durable before it returns; the same claim submitted twice with the same
+   * source answers the same node.
+   */
+  submit(
+    input: { run: string; claim: string; source: string; rationale: string; proposer: string; operator?: Node["operator"]; parents?: string[]; tunables?: Record<string, string> },
+    context: WorkContext,
+  ): Promise<{ node: Node; record: EvaluationRecord; overview: RunOverview; finished: boolean }>;
+  /** Ends a run by hand; its nodes stay. */
+  stop(run: string, reason: string): Promise<RunOverview>;
+  /** Writes best kernel, evaluation record, report (HTML) into `directory`. */
+  export(run: string, directory: string, context: WorkContext): Promise<{ files: { path: string; what: string }[]; best: Node | null }>;
+}
+
+/** A driver makes children until the run ends: the autotuner here, a language model in another. */
+export interface Driver {
+  readonly name: string;
+  drive(run: string, context: WorkContext): Promise<RunOverview>;
+}
+
+export interface Services {
+  readonly targets: TargetService;
+  readonly problems: ProblemService;
+  readonly evaluations: EvaluationService;
+  readonly artifacts: ArtifactService;
+  readonly jobs: JobService;
+  readonly evolution: EvolutionService;
+  readonly drivers: ReadonlyMap<string, Driver>;
+  /** Ends children, closes the store. Idempotent. */
+  close(): Promise<void>;
+}

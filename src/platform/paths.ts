@@ -1,0 +1,25 @@
+import { mkdirSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** The package's own root, in the source tree and when installed (`dist/platform/` and `src/platform/` alike). */
+export const packageRoot: string = resolve(fileURLToPath(new URL("../..", import.meta.url)));
+
+/** Run-time data: KERNELEVOLVE_HOME, else `.kernelevolve/` in the working directory. Created when missing. */
+export function dataHome(): string {
+  const home = resolve(process.env["KERNELEVOLVE_HOME"] ?? join(process.cwd(), ".kernelevolve"));
+  mkdirSync(home, { recursive: true });
+  return home;
+}
+
+/**
+ * Facts about the machine (peaks, built harness) are shared by all data homes:
+ * KERNELEVOLVE_CACHE, else XDG_CACHE_HOME/kernelevolve, else ~/.cache/kernelevolve.
+ */
+export function cacheHome(): string {
+  const base = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
+  const home = resolve(process.env["KERNELEVOLVE_CACHE"] ?? join(base, "kernelevolve"));
+  mkdirSync(home, { recursive: true });
+  return home;
+}
