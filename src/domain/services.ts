@@ -49,7 +49,11 @@ export interface ProblemService {
   /** The exact prototype a candidate must define, with a comment for every argument. */
   prototype(problem: Problem, abstraction: string): string;
   /** Seed kernels shipped or found for this problem, target and abstraction. */
-  seeds(problem: Problem, target: string, abstraction: string): Promise<{ name: string; source: string; note: string }[]>;
+  seeds(
+    problem: Problem,
+    target: string,
+    abstraction: string,
+  ): Promise<{ name: string; source: string; note: string }[]>;
 }
 
 /** A problem as the native harness needs it: shapes resolved for one workload. */
@@ -91,7 +95,14 @@ export interface ArtifactService {
   read(
     id: string,
     page: { offset: number; limit: number },
-  ): Promise<{ id: string; name: string; media_type: string; text: string; total_bytes: number; next_offset: number | null }>;
+  ): Promise<{
+    id: string;
+    name: string;
+    media_type: string;
+    text: string;
+    total_bytes: number;
+    next_offset: number | null;
+  }>;
 }
 
 export interface JobService {
@@ -104,14 +115,26 @@ export interface JobService {
   list(filter?: { state?: Job["state"] }): Promise<Job[]>;
 }
 
+/** What remains of each bound that the run's budget names; never negative. */
+export interface BudgetLeft {
+  readonly nodes?: number;
+  readonly seconds?: number;
+  readonly device_seconds?: number;
+  /** Nodes that may still fail to improve before the run stalls. */
+  readonly stall?: number;
+}
+
 export interface RunOverview {
   readonly run: Run;
   readonly spent: Spent;
+  readonly left: BudgetLeft;
   readonly best: Node | null;
   readonly nodes: number;
   readonly passed: number;
   readonly frontier: number;
   readonly open_claims: number;
+  /** Seed kernels of the draft phase still to be evaluated. */
+  readonly seeds_left: number;
 }
 
 export interface Expansion {
@@ -119,6 +142,27 @@ export interface Expansion {
   readonly parents: readonly { node: Node; source: string }[];
   /** What to do now, in words, with everything that the proposer needs. */
   readonly prompt: string;
+}
+
+export interface SubmitInput {
+  readonly run: string;
+  readonly claim: string;
+  readonly source: string;
+  readonly rationale: string;
+  readonly proposer: string;
+  /** Default `agent`. */
+  readonly operator?: Node["operator"];
+  /** Default: the parents of the claim. Must be nodes of the run. */
+  readonly parents?: readonly string[];
+  /** New values for tunables that the source declares: written into its header before it is stored. */
+  readonly tunables?: Readonly<Record<string, string>>;
+  /** Seconds of the benchmark stage; default as in EvaluateOptions. */
+  readonly benchmark_seconds?: number;
+  /**
+   * Measure for this long first, and go on to the full length only when the interval reaches that of the best node:
+   * what cannot win costs little. Must be below `benchmark_seconds`.
+   */
+  readonly screen_seconds?: number;
 }
 
 export interface EvolutionService {
@@ -135,22 +179,50 @@ export interface EvolutionService {
   }): Promise<Run>;
   get(run: string): Promise<RunOverview>;
   list(): Promise<RunOverview[]>;
-  nodes(run: string, filter?: { verdict?: string; limit?: number; offset?: number; order?: "step" | "fitness" }): Promise<Node[]>;
+  nodes(
+    run: string,
+    filter?: { verdict?: string; limit?: number; offset?: number; order?: "step" | "fitness" },
+  ): Promise<Node[]>;
   node(id: string): Promise<{ node: Node; source: string; ancestors: Node[] }>;
-  /** Claims the next expansion; budget_spent when the run has ended. */
-  next(run: string, proposer: string, options?: { ttl_seconds?: number }): Promise<Expansion>;
+  /**
+   * Evaluates the shipped seed kernels that the run has not seen yet (the draft phase). Idempotent; `next` does it
+   * first when nobody else did, so calling it only moves the waiting to where progress can be shown.
+   */
+  prepare(run: string, context: WorkContext): Promise<RunOverview>;
+  /**
+   * Claims the next expansion. `token_budget` bounds the prompt (default 12,000).
+   * @throws budget_spent when the run has ended, conflict when all that is left is claimed by others.
+   */
+  next(
+    run: string,
+    proposer: string,
+    options?: { ttl_seconds?: number; token_budget?: number; context?: WorkContext },
+  ): Promise<Expansion>;
   /**
    * Evaluates and records a child. Durable before it returns; the same claim submitted twice with the same
-   * source answers the same node.
+   * source answers the same node. A source that the run already has but for comments and whitespace costs nothing:
+   * the answer is the twin, and `duplicate_of` names it.
    */
   submit(
-    input: { run: string; claim: string; source: string; rationale: string; proposer: string; operator?: Node["operator"]; parents?: string[]; tunables?: Record<string, string> },
+    input: SubmitInput,
     context: WorkContext,
-  ): Promise<{ node: Node; record: EvaluationRecord; overview: RunOverview; finished: boolean }>;
+  ): Promise<{
+    node: Node;
+    record: EvaluationRecord;
+    overview: RunOverview;
+    finished: boolean;
+    duplicate_of?: string;
+  }>;
   /** Ends a run by hand; its nodes stay. */
   stop(run: string, reason: string): Promise<RunOverview>;
-  /** Writes best kernel, evaluation record, report (HTML) into `directory`. */
-  export(run: string, directory: string, context: WorkContext): Promise<{ files: { path: string; what: string }[]; best: Node | null }>;
+  /** The report on its own, as text: self-contained HTML, or Markdown. */
+  report(run: string, format: "html" | "markdown", context: WorkContext): Promise<string>;
+  /** Writes best kernel, evaluation record and the reports (HTML, Markdown) into `directory`. */
+  export(
+    run: string,
+    directory: string,
+    context: WorkContext,
+  ): Promise<{ files: { path: string; what: string }[]; best: Node | null }>;
 }
 
 /** A driver makes children until the run ends: the autotuner here, a language model in another. */
