@@ -1,0 +1,111 @@
+import { sha256 } from "../platform/hash.ts";
+
+/** Languages in which `#` begins a comment and indentation has a meaning; the others are of the C family. */
+const PYTHON_LIKE = new Set(["triton", "pytorch", "cutedsl", "python", "tlx", "helion"]);
+
+/** Header lines that change what is built; the rest of the header (techniques, lists of values) is description. */
+const HEADER_LINE = /^[ \t]*(?:\/\/|#)[ \t]*ke:(flags|tunable)[ \t]+(.*)$/;
+const TUNABLE = /^([A-Z][A-Z0-9_]*)[ \t]+(int|enum|bool)[ \t]+(\S+)/;
+
+/**
+ * The source without what cannot change the program: comments, blank space, and the descriptive part of the header.
+ * Flags keep their order; tunables count by name and current value only. Equal results are near-duplicates.
+ */
+export function normalisedSource(source: string, abstraction: string): string {
+  const text = source.replaceAll("\r\n", "\n");
+  const header = headerMeaning(text);
+  const body = PYTHON_LIKE.has(abstraction) ? normalisedPython(text) : normalisedC(text);
+  return `${header}\n${body}`;
+}
+
+/** Key of `normalisedSource`: equal keys mean near-duplicates. */
+export function duplicateKey(source: string, abstraction: string): string {
+  return sha256(normalisedSource(source, abstraction));
+}
+
+/** Key of the code alone, without flags and values of tunables: equal for all configurations of one structure. */
+export function structureKey(source: string, abstraction: string): string {
+  const text = source.replaceAll("\r\n", "\n");
+  return sha256(PYTHON_LIKE.has(abstraction) ? normalisedPython(text) : normalisedC(text));
+}
+
+function headerMeaning(text: string): string {
+  const flags: string[] = [];
+  const tunables: string[] = [];
+  for (const line of text.split("\n")) {
+    const match = HEADER_LINE.exec(line);
+    if (match === null) continue;
+    const rest = (match[2] ?? "").trim();
+    if (match[1] === "flags") flags.push(...rest.split(/\s+/));
+    else {
+      const tunable = TUNABLE.exec(rest);
+      tunables.push(tunable === null ? rest : `${tunable[1]}=${tunable[3]}`);
+    }
+  }
+  return `${flags.join(" ")}|${tunables.sort().join(",")}`;
+}
+
+/** One alternative a token: comment, string, character, raw string, word or number, any other character. */
+const C_TOKEN =
+  /\/\/(?:\\\n|[^\n])*|\/\*[\s\S]*?(?:\*\/|$)|R"([^()\\\s]{0,16})\([\s\S]*?(?:\)\1"|$)|"(?:\\[\s\S]|[^"\\\n])*"?|'(?:\\[\s\S]|[^'\\\n])*'?|\.?[0-9](?:[eEpP][+-]|[A-Za-z0-9_.])*|[A-Za-z_$][A-Za-z0-9_$]*|\n|\s+|[\s\S]/g;
+const WORD = /^[A-Za-z0-9_$.]/;
+
+function normalisedC(text: string): string {
+  const joined = text.replace(/\\\n/g, " ");
+  let out = "";
+  let previous = "";
+  let directive = false;
+  let spaced = false;
+  for (const [token] of joined.matchAll(C_TOKEN)) {
+    if (token.startsWith("//") || token.startsWith("/*")) {
+      spaced = true;
+      continue;
+    }
+    if (token === "\n") {
+      if (directive) {
+        out += "\n";
+        previous = "";
+      }
+      directive = false;
+      spaced = true;
+      continue;
+    }
+    if (/^\s/.test(token)) {
+      spaced = true;
+      continue;
+    }
+    if (token === "#" && !directive) {
+      if (out !== "" && !out.endsWith("\n")) out += "\n";
+      directive = true;
+      previous = "";
+      spaced = false;
+    }
+    // A blank matters between words, between operators that would join (+ +), and in a directive (#define A (x)).
+    const joins =
+      previous !== "" &&
+      (WORD.test(previous.at(-1) ?? "") ? WORD.test(token) : sameOperator(previous, token));
+    if (spaced && previous !== "" && (directive || joins)) out += " ";
+    out += token;
+    previous = token;
+    spaced = false;
+  }
+  return out.trim();
+}
+
+function sameOperator(left: string, right: string): boolean {
+  return left.length === 1 && "+-&|<>=/*:.!%^".includes(left) && "+-&|<>=/*:.".includes(right);
+}
+
+/** One alternative a token: triple-quoted strings first, then strings, comments, anything else. */
+const PYTHON_TOKEN =
+  /"""[\s\S]*?(?:"""|$)|'''[\s\S]*?(?:'''|$)|"(?:\\[\s\S]|[^"\\\n])*"?|'(?:\\[\s\S]|[^'\\\n])*'?|#[^\n]*|[^"'#]+/g;
+
+function normalisedPython(text: string): string {
+  let kept = "";
+  for (const [token] of text.matchAll(PYTHON_TOKEN)) if (!token.startsWith("#")) kept += token;
+  return kept
+    .split("\n")
+    .map((line) => line.trimEnd())
+    .filter((line) => line !== "")
+    .join("\n");
+}

@@ -1,0 +1,131 @@
+import type { Node } from "../../domain/run.ts";
+
+/** What a policy may know of a node: little, so that a run of 100,000 nodes stays in memory. */
+export interface Member {
+  readonly id: string;
+  readonly step: number;
+  readonly island: number;
+  readonly parents: readonly string[];
+  /** `elite` nodes passed; `broken` ones failed through their own fault; `void` ones say nothing about the kernel. */
+  readonly standing: "elite" | "broken" | "void";
+  readonly merit: number;
+  /** Failed ancestors in a row, this node included: how often a repair was already tried. 0 when it passed. */
+  readonly failures: number;
+}
+
+/**
+ * What selection compares. Fitness is 0 for everything without credit, and a search needs a slope there too: a kernel
+ * that passed but is not credited counts its measured ratio, never more than 1, and 0 when nothing was measured.
+ */
+export function meritOf(node: Pick<Node, "fitness" | "verdict" | "status" | "speedup">): number {
+  if (node.fitness > 0) return node.fitness;
+  if (node.verdict !== "passed" || node.speedup === undefined) return 0;
+  const ratio = node.status === "too_noisy" ? node.speedup.low : node.speedup.ratio;
+  return Number.isFinite(ratio) ? Math.min(Math.max(ratio, 0), 1) : 0;
+}
+
+/** Members by merit, the earlier first among equals. */
+function before(a: Member, b: Member): boolean {
+  return a.merit > b.merit || (a.merit === b.merit && a.step < b.step);
+}
+
+/**
+ * The nodes of one run, kept in the orders that policies ask for. Nodes are insert-only, so the population only grows;
+ * `add` costs a binary search, and no question walks all nodes.
+ */
+export class Population {
+  readonly #byId = new Map<string, Member>();
+  readonly #elite: Member[] = [];
+  readonly #elitePerIsland = new Map<number, Member[]>();
+  readonly #sizePerIsland = new Map<number, number>();
+  readonly #brokenLeaves = new Map<string, Member>();
+  readonly #children = new Map<string, number>();
+  #roots = 0;
+  #lastStep = -1;
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  /** Highest step seen, -1 when empty: what a refresh asks the store to continue from. */
+  get lastStep(): number {
+    return this.#lastStep;
+  }
+
+  /** Nodes without parents: seeds and drafts. */
+  get roots(): number {
+    return this.#roots;
+  }
+
+  add(node: Node): void {
+    if (this.#byId.has(node.id)) return;
+    const standing =
+      node.verdict === "passed"
+        ? "elite"
+        : node.status === "infrastructure_error" || node.status === "unsupported"
+          ? "void"
+          : "broken";
+    const failed = node.parents.map((id) => this.#byId.get(id)?.failures ?? 0);
+    const member: Member = {
+      id: node.id,
+      step: node.step,
+      island: node.island,
+      parents: node.parents,
+      standing,
+      merit: meritOf(node),
+      failures: standing === "broken" ? 1 + Math.max(0, ...failed) : 0,
+    };
+    this.#byId.set(member.id, member);
+    this.#lastStep = Math.max(this.#lastStep, member.step);
+    this.#sizePerIsland.set(member.island, this.sizeOf(member.island) + 1);
+    if (member.parents.length === 0) this.#roots += 1;
+    for (const parent of member.parents) {
+      this.#children.set(parent, this.childrenOf(parent) + 1);
+      this.#brokenLeaves.delete(parent);
+    }
+    if (standing === "elite") {
+      insert(this.#elite, member);
+      const island = this.#elitePerIsland.get(member.island);
+      if (island === undefined) this.#elitePerIsland.set(member.island, [member]);
+      else insert(island, member);
+    } else if (standing === "broken") this.#brokenLeaves.set(member.id, member);
+  }
+
+  get(id: string): Member | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** Passed nodes, best first; of one island when given. Do not change. */
+  elite(island?: number): readonly Member[] {
+    return island === undefined ? this.#elite : (this.#elitePerIsland.get(island) ?? []);
+  }
+
+  /** Failed nodes that nobody has built upon yet, oldest first, with at most `depth` failures in a row. */
+  repairable(depth: number, island?: number): Member[] {
+    const out: Member[] = [];
+    for (const member of this.#brokenLeaves.values()) {
+      if (member.failures <= depth && (island === undefined || member.island === island)) out.push(member);
+    }
+    return out;
+  }
+
+  childrenOf(id: string): number {
+    return this.#children.get(id) ?? 0;
+  }
+
+  sizeOf(island: number): number {
+    return this.#sizePerIsland.get(island) ?? 0;
+  }
+}
+
+function insert(list: Member[], member: Member): void {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const centre = (low + high) >>> 1;
+    const other = list[centre];
+    if (other !== undefined && before(other, member)) low = centre + 1;
+    else high = centre;
+  }
+  list.splice(low, 0, member);
+}
