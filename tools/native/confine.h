@@ -1,0 +1,6 @@
+#ifndef KE_CONFINE_H
+#define KE_CONFINE_H
+#include "protocol.h"
+/* Limits this process for good, before it loads untrusted code. Returns 0, or -1 with a message on stderr. */
+int ke_confine(struct ke_control *control);
+#endif

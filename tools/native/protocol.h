@@ -1,0 +1,53 @@
+/* What the judge (trusted) and a host (runs untrusted code) share: the control page and the fixed descriptors.
+ * The host can write any byte of it, so the judge believes nothing read from here except as a hint, and checks it. */
+#ifndef KE_PROTOCOL_H
+#define KE_PROTOCOL_H
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define KE_MAGIC 0x314c4b45u /* "EKL1" */
+#define KE_MAX_TENSORS 64
+#define KE_MAX_AXES 64
+#define KE_PAGE 4096u
+#define KE_LINE 64u
+
+/* Descriptors a host starts with. */
+enum { KE_FD_CONTROL = 3, KE_FD_INPUTS = 4, KE_FD_OUTPUTS = 5, KE_FD_OBJECT = 6 };
+
+enum { KE_OP_CALL = 1, KE_OP_TOUCH_AND_CALL = 2, KE_OP_QUIT = 3 };
+
+/* Where a host got to before its first call; the judge waits for KE_STATE_READY. */
+enum { KE_STATE_STARTING = 0, KE_STATE_CONFINED = 1, KE_STATE_READY = 2, KE_STATE_LOAD_FAILED = 3, KE_STATE_SETUP_FAILED = 4 };
+
+/* One tensor: pages [offset, offset + pages * KE_PAGE) of its memory file; the data ends within KE_LINE bytes of the end. */
+struct ke_tensor {
+  uint64_t offset, pages, bytes;
+  uint32_t output, scalar;
+};
+
+struct ke_control {
+  uint32_t magic, tensors, axes, spin;
+  int64_t axis[KE_MAX_AXES];
+  struct ke_tensor tensor[KE_MAX_TENSORS];
+  /* limits the host puts on itself before it loads the object */
+  uint64_t limit_as, limit_cpu, limit_fsize, limit_nproc;
+  uint32_t uid;
+  /* handshake: judge writes command (a sequence number) and wakes; host answers armed, spins on go, answers done */
+  _Alignas(64) _Atomic uint32_t command;
+  uint32_t op;
+  _Alignas(64) _Atomic uint32_t armed;
+  _Alignas(64) _Atomic uint32_t go;
+  _Alignas(64) _Atomic uint32_t done;
+  uint64_t host_ns;
+  /* how it died, as the host's own handlers saw it */
+  _Alignas(64) _Atomic uint32_t state;
+  uint32_t fault_signal, fault_where, fault_tensor, fault_syscall, confinement;
+  char load_error[256];
+};
+
+/* fault_where */
+enum { KE_AT_OTHER = 0, KE_AT_NULL = 1, KE_AT_INPUT = 2, KE_AT_AFTER = 3, KE_AT_BEFORE = 4, KE_AT_OUTPUT = 5, KE_AT_EXHAUSTED = 6 };
+/* confinement bits */
+enum { KE_HAS_SECCOMP = 1, KE_HAS_LANDLOCK = 2, KE_HAS_UID = 4 };
+
+#endif
