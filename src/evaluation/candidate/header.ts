@@ -1,0 +1,168 @@
+import { KernelEvolveError, type Tunable, tunableSchema } from "../../domain/index.ts";
+
+/**
+ * The comment header of a candidate: how it wants to be built and what a tuner may change.
+ *
+ *     // ke:flags -O3 -march=native
+ *     // ke:tunable TILE_M int 64 {16,32,64}        the build passes -DTILE_M=64
+ *     // ke:tunable-flags {-ffast-math,-fopenmp}    flags that a tuner may switch on and off
+ *     // ke:technique blocked, vectorised
+ *     // ke:problem matmul
+ */
+export interface CandidateHeader {
+  /** Flags asked for, or undefined where the toolchain's defaults hold. */
+  readonly flags: readonly string[] | undefined;
+  readonly tunables: readonly Tunable[];
+  readonly tunableFlags: readonly string[];
+  readonly techniques: readonly string[];
+  readonly problem: string | undefined;
+}
+
+const LINE = /^\s*(?:\/\/|\/\*|\*|#)\s*ke:([a-z-]+)[ \t]*(.*?)\s*(?:\*\/)?\s*$/;
+const HEADER_LINES = 200;
+
+function fault(line: number, message: string): KernelEvolveError {
+  return new KernelEvolveError("invalid_argument", `candidate header, line ${line}: ${message}`, {
+    fix: "see the output contract in problem_describe for the header's syntax",
+  });
+}
+
+function listOf(text: string, line: number): string[] {
+  const match = /^\{([^{}]*)\}$/.exec(text.trim());
+  if (match?.[1] === undefined) throw fault(line, `expected {value,value,…}, found "${text.slice(0, 60)}"`);
+  return match[1]
+    .split(",")
+    .map((value) => value.trim())
+    .filter((value) => value !== "");
+}
+
+function parseTunable(text: string, line: number): Tunable {
+  const match = /^(\S+)\s+(\S+)\s+(\S+)\s+(\{.*\})$/.exec(text);
+  if (match === null) throw fault(line, "a tunable reads: NAME int|enum|bool VALUE {VALUES}");
+  const values = listOf(match[4] ?? "", line);
+  const parsed = tunableSchema.safeParse({ name: match[1], type: match[2], value: match[3], values });
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw fault(line, `tunable ${issue?.path.join(".") ?? ""}: ${issue?.message ?? "malformed"}`);
+  }
+  const bad = values.find((value) => !/^-?[A-Za-z0-9_]{1,40}$/.test(value));
+  if (bad !== undefined)
+    throw fault(line, `tunable value "${bad.slice(0, 60)}" must be letters, digits or _`);
+  if (parsed.data.type === "int" && values.some((value) => !/^-?\d+$/.test(value))) {
+    throw fault(line, `tunable ${parsed.data.name} is int, but its values are not all integers`);
+  }
+  if (!values.includes(parsed.data.value)) {
+    throw fault(
+      line,
+      `tunable ${parsed.data.name} has the value ${parsed.data.value}, which is not among its values`,
+    );
+  }
+  return parsed.data;
+}
+
+/**
+ * Reads the `ke:` lines of the first 200 lines.
+ * @throws invalid_argument with the line number when a line is malformed or a directive unknown.
+ */
+export function parseHeader(source: string): CandidateHeader {
+  let flags: string[] | undefined;
+  const tunables: Tunable[] = [];
+  const tunableFlags: string[] = [];
+  const techniques: string[] = [];
+  let problem: string | undefined;
+  source.split("\n", HEADER_LINES).forEach((text, index) => {
+    const match = LINE.exec(text);
+    if (match === null) return;
+    const line = index + 1;
+    const rest = match[2] ?? "";
+    switch (match[1]) {
+      case "flags":
+        flags = [...(flags ?? []), ...rest.split(/\s+/).filter((flag) => flag !== "")];
+        break;
+      case "tunable": {
+        const tunable = parseTunable(rest, line);
+        if (tunables.some((other) => other.name === tunable.name))
+          throw fault(line, `tunable ${tunable.name} stands twice`);
+        tunables.push(tunable);
+        break;
+      }
+      case "tunable-flags":
+        tunableFlags.push(...listOf(rest, line));
+        break;
+      case "technique":
+        techniques.push(...rest.split(",").map((word) => word.trim()));
+        break;
+      case "problem":
+        problem = rest;
+        break;
+      default:
+        throw fault(
+          line,
+          `"ke:${match[1]}" is unknown; known are flags, tunable, tunable-flags, technique, problem`,
+        );
+    }
+  });
+  return { flags, tunables, tunableFlags, techniques: techniques.filter((word) => word !== ""), problem };
+}
+
+/**
+ * The same source with other current values of its tunables, so that the text alone says what is built.
+ * @throws invalid_argument for a name that the source does not declare or a value outside its set.
+ */
+export function applyTunables(source: string, values: Readonly<Record<string, string>>): string {
+  const header = parseHeader(source);
+  for (const [name, value] of Object.entries(values)) {
+    const tunable = header.tunables.find((other) => other.name === name);
+    if (tunable === undefined) {
+      throw new KernelEvolveError(
+        "invalid_argument",
+        `tunables.${name}: the candidate declares no such tunable`,
+        {
+          fix:
+            header.tunables.length === 0
+              ? "add a ke:tunable line"
+              : `declared: ${header.tunables.map((t) => t.name).join(", ")}`,
+        },
+      );
+    }
+    if (!tunable.values.includes(value)) {
+      throw new KernelEvolveError(
+        "invalid_argument",
+        `tunables.${name}: ${value} is not among ${tunable.values.join(", ")}`,
+      );
+    }
+  }
+  return source
+    .split("\n")
+    .map((text, index) => {
+      const match =
+        index < HEADER_LINES
+          ? /^(\s*(?:\/\/|\/\*|\*|#)\s*ke:tunable\s+)(\S+)(\s+\S+\s+)(\S+)(\s+\{.*)$/.exec(text)
+          : null;
+      const [, before, name, type, , after] = match ?? [];
+      if (name === undefined || !Object.hasOwn(values, name)) return text;
+      return `${before}${name}${type}${values[name]}${after}`;
+    })
+    .join("\n");
+}
+
+/** The same source with exactly these of its `tunable-flags` switched on. @throws invalid_argument for a flag not declared. */
+export function applyFlags(source: string, on: readonly string[]): string {
+  const header = parseHeader(source);
+  const unknown = on.find((flag) => !header.tunableFlags.includes(flag));
+  if (unknown !== undefined)
+    throw new KernelEvolveError(
+      "invalid_argument",
+      `flag ${unknown} is not among the candidate's tunable-flags`,
+    );
+  const fixed = (header.flags ?? []).filter((flag) => !header.tunableFlags.includes(flag));
+  const line = `// ke:flags ${[...fixed, ...on].join(" ")}`.trimEnd();
+  let placed = false;
+  const lines = source.split("\n").flatMap((text, index) => {
+    if (index >= HEADER_LINES || LINE.exec(text)?.[1] !== "flags") return [text];
+    if (placed) return [];
+    placed = true;
+    return [line];
+  });
+  return placed ? lines.join("\n") : [line, ...lines].join("\n");
+}
