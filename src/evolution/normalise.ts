@@ -1,11 +1,8 @@
+import { type CandidateHeader, parseHeader } from "../evaluation/candidate/header.ts";
 import { sha256 } from "../platform/hash.ts";
 
 /** Languages in which `#` begins a comment and indentation has a meaning; the others are of the C family. */
 const PYTHON_LIKE = new Set(["triton", "pytorch", "cutedsl", "python", "tlx", "helion"]);
-
-/** Header lines that change what is built; the rest of the header (techniques, lists of values) is description. */
-const HEADER_LINE = /^[ \t]*(?:\/\/|#)[ \t]*ke:(flags|tunable)[ \t]+(.*)$/;
-const TUNABLE = /^([A-Z][A-Z0-9_]*)[ \t]+(int|enum|bool)[ \t]+(\S+)/;
 
 /**
  * The source without what cannot change the program: comments, blank space, and the descriptive part of the header.
@@ -29,20 +26,20 @@ export function structureKey(source: string, abstraction: string): string {
   return sha256(PYTHON_LIKE.has(abstraction) ? normalisedPython(text) : normalisedC(text));
 }
 
+/** The part of the header that changes what is built. */
 function headerMeaning(text: string): string {
-  const flags: string[] = [];
-  const tunables: string[] = [];
-  for (const line of text.split("\n")) {
-    const match = HEADER_LINE.exec(line);
-    if (match === null) continue;
-    const rest = (match[2] ?? "").trim();
-    if (match[1] === "flags") flags.push(...rest.split(/\s+/));
-    else {
-      const tunable = TUNABLE.exec(rest);
-      tunables.push(tunable === null ? rest : `${tunable[1]}=${tunable[3]}`);
-    }
+  let header: CandidateHeader;
+  try {
+    header = parseHeader(text);
+  } catch {
+    // Malformed: the evaluation will say so. Until then every line of it counts.
+    return text
+      .split("\n")
+      .filter((line) => line.includes("ke:"))
+      .join("\n");
   }
-  return `${flags.join(" ")}|${tunables.sort().join(",")}`;
+  const tunables = header.tunables.map((tunable) => `${tunable.name}=${tunable.value}`);
+  return `${header.flags?.join(" ") ?? "default"}|${tunables.sort().join(",")}`;
 }
 
 /** One alternative a token: comment, string, character, raw string, word or number, any other character. */

@@ -206,7 +206,7 @@ describe("islands", () => {
       mixed.filter((s) => islandOf.get(s.parents[0] ?? "") !== s.island).map((s) => s.parents[0]),
     );
     // Island 0 is served; the two best of island 2 at step 30 are its steps 29 and 26.
-    expect([...strangers].sort()).toEqual(["n26", "n29"]);
+    expect([...strangers].toSorted((a = "", b = "") => a.localeCompare(b))).toEqual(["n26", "n29"]);
   });
 
   it("copes with zero and equal fitness: every parent keeps a fair share", () => {

@@ -1,13 +1,27 @@
 import { sha256 } from "../../platform/hash.ts";
 
-/** Characters that do not show, or that turn the direction of text: a reader would not see what a model reads. */
-const HIDDEN =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these characters are what is made visible
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]/gu;
+/** Code points that do not show, or that turn the direction of text: a reader would not see what a model reads. */
+const HIDDEN: readonly (readonly [number, number])[] = [
+  [0x00, 0x08],
+  [0x0b, 0x1f],
+  [0x7f, 0x9f],
+  [0xad, 0xad],
+  [0x200b, 0x200f],
+  [0x2028, 0x202e],
+  [0x2060, 0x206f],
+  [0xfeff, 0xfeff],
+  [0xfff9, 0xfffb],
+  [0xe0000, 0xe007f],
+];
 
 /** The text with hidden characters written out as `\u{…}`. */
 export function visible(text: string): string {
-  return text.replace(HIDDEN, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
+  return text.replace(/[^\t\n\x20-\x7e]/gu, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    return HIDDEN.some(([first, last]) => code >= first && code <= last)
+      ? `\\u{${code.toString(16)}}`
+      : character;
+  });
 }
 
 /**

@@ -1,0 +1,182 @@
+import { KernelEvolveError } from "../../domain/errors.ts";
+import type { ProgressUpdate, WorkContext } from "../../domain/job.ts";
+import type { Node } from "../../domain/run.ts";
+import type { Driver, EvolutionService, RunOverview } from "../../domain/services.ts";
+import { figure } from "../../evolution/operator/format.ts";
+import { leftText } from "../../evolution/operator/prompt.ts";
+import { randomFrom } from "../../evolution/random.ts";
+import { Arms } from "./arms.ts";
+import { rewrite } from "./configuration.ts";
+import { pointKey } from "./moves.ts";
+import { paceOf, Stopwatch, usedShare } from "./pace.ts";
+import { describe, type Proposal, propose, restart } from "./propose.ts";
+
+const NAME = "autotune";
+/** Nodes read at a time when a run that has many is taken over. */
+const PAGE = 500;
+
+export interface AutotuneOptions {
+  readonly evolution: EvolutionService;
+}
+
+/**
+ * The driver without a model: it tunes what kernels declare. It takes a run as it finds it (shipped seeds, nodes of
+ * agents), chooses structure and configuration itself (see `propose`), and hands each child in like any proposer. Under the
+ * policy `best-of-n`, the control, children are drawn at random without any feedback. The choices follow from the run's
+ * seed and its measured nodes. It ends with the run's budget, or when everything that can be tuned is tried.
+ */
+export function autotuneDriver({ evolution }: AutotuneOptions): Driver {
+  return {
+    name: NAME,
+    async drive(run, context): Promise<RunOverview> {
+      const session = new Session(evolution, run, context);
+      return session.drive();
+    },
+  };
+}
+
+class Session {
+  readonly #evolution: EvolutionService;
+  readonly #run: string;
+  readonly #context: WorkContext;
+  readonly #watch = new Stopwatch();
+  readonly #depth = new Map<string, number>();
+  #arms = new Arms("");
+  #read = 0;
+  #share = 0;
+  #generation = 0;
+
+  constructor(evolution: EvolutionService, run: string, context: WorkContext) {
+    this.#evolution = evolution;
+    this.#run = run;
+    this.#context = context;
+  }
+
+  async drive(): Promise<RunOverview> {
+    let overview = await this.#evolution.prepare(this.#run, this.#context);
+    this.#arms = new Arms(overview.run.abstraction);
+    while (overview.run.state === "open") {
+      this.#context.signal.throwIfAborted();
+      await this.#readNodes();
+      this.#report(overview, "");
+      const proposal = this.#choose(overview);
+      if (proposal === undefined) return this.#exhausted(overview);
+      if (overview.left.seconds !== undefined && overview.left.seconds < this.#watch.least * 0.9)
+        return this.#outOfTime();
+      overview = await this.#make(proposal, overview);
+    }
+    await this.#readNodes();
+    this.#report(overview, overview.run.stop_reason ?? "");
+    return overview;
+  }
+
+  #choose(overview: RunOverview): Proposal | undefined {
+    const random = randomFrom(overview.run.seed, NAME, this.#read);
+    return overview.run.policy === "best-of-n"
+      ? restart(this.#arms.all, random)
+      : propose(this.#arms.all, random);
+  }
+
+  /** Claims, submits, and answers the new state. A child that time cut short is dropped, and the run ends there. */
+  async #make(proposal: Proposal, overview: RunOverview): Promise<RunOverview> {
+    const { run } = overview;
+    const source = rewrite(proposal.arm.template, proposal.arm.space, proposal.point);
+    const pace = paceOf(run.budget);
+    const started = performance.now();
+    const deadline =
+      overview.left.seconds === undefined
+        ? undefined
+        : AbortSignal.timeout(Math.min(2 ** 31 - 1, Math.ceil(overview.left.seconds * 1000)));
+    const signal =
+      deadline === undefined ? this.#context.signal : AbortSignal.any([this.#context.signal, deadline]);
+    try {
+      const { claim } = await this.#evolution.next(this.#run, NAME, { token_budget: 0 });
+      const result = await this.#evolution.submit(
+        {
+          run: this.#run,
+          claim: claim.id,
+          source,
+          rationale: describe(proposal),
+          proposer: NAME,
+          operator: proposal.operator,
+          parents: proposal.parents.map((parent) => parent.id),
+          benchmark_seconds: pace.full,
+          screen_seconds: pace.screen,
+        },
+        { signal, report: (update) => this.#report(overview, update.message) },
+      );
+      this.#watch.add((performance.now() - started) / 1000);
+      // A twin made by someone else meanwhile: known now, so that it is not proposed again.
+      proposal.arm.tried.add(pointKey(proposal.point));
+      return result.overview;
+    } catch (error) {
+      if (this.#context.signal.aborted) throw error;
+      if (deadline?.aborted === true) return this.#outOfTime();
+      if (error instanceof KernelEvolveError && error.code === "budget_spent")
+        return this.#evolution.get(this.#run);
+      throw error;
+    }
+  }
+
+  /** Waits until the clock of the run says that its time is over: what is left is too short for a child. */
+  async #outOfTime(): Promise<RunOverview> {
+    const overview = await this.#evolution.get(this.#run);
+    if (overview.run.state !== "open") return overview;
+    return this.#evolution.stop(this.#run, "budget spent: the time left is too short for another child");
+  }
+
+  async #exhausted(overview: RunOverview): Promise<RunOverview> {
+    const some = this.#arms.all.length > 0;
+    const reason = some
+      ? "every declared configuration has been tried"
+      : "no passed kernel declares tunables";
+    this.#report(overview, reason);
+    // A run that agents go on with stays open.
+    return this.#evolution.get(this.#run);
+  }
+
+  /** Takes in nodes that others, or this driver, have added since the last look. */
+  async #readNodes(): Promise<void> {
+    for (;;) {
+      const page = await this.#evolution.nodes(this.#run, { order: "step", offset: this.#read, limit: PAGE });
+      for (const node of page) {
+        const { source } = await this.#evolution.node(node.id);
+        this.#arms.add(node, source);
+        this.#deepen(node);
+      }
+      this.#read += page.length;
+      if (page.length < PAGE) return;
+    }
+  }
+
+  /** The generation is the longest line of descent so far. */
+  #deepen(node: Node): void {
+    const depth = 1 + Math.max(-1, ...node.parents.map((id) => this.#depth.get(id) ?? 0));
+    this.#depth.set(node.id, depth);
+    this.#generation = Math.max(this.#generation, depth);
+  }
+
+  #report(overview: RunOverview, now: string): void {
+    this.#share = Math.max(this.#share, Math.min(1, usedShare(overview.run.budget, overview.left)));
+    this.#context.report(progressOf(overview, this.#generation, this.#share, now));
+  }
+}
+
+/** One line: generation, evaluations, best speedup with its interval, what is left, what is going on. */
+function progressOf(overview: RunOverview, generation: number, share: number, now: string): ProgressUpdate {
+  const { best } = overview;
+  const speedup = best?.speedup;
+  const found =
+    best === null || speedup === undefined || best.fitness === 0
+      ? "no credited speedup yet"
+      : `best ${figure(speedup.ratio)}× [${figure(speedup.low)}, ${figure(speedup.high)}] over ${speedup.baseline}`;
+  const left = leftText(overview.left);
+  const parts = [
+    `generation ${generation}`,
+    `${overview.nodes} evaluations`,
+    found,
+    left === "" ? "" : `${left} left`,
+    now,
+  ];
+  return { progress: share, total: 1, message: parts.filter((part) => part !== "").join(" · ") };
+}
