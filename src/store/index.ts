@@ -1,0 +1,36 @@
+import { ArtifactStore } from "./artifacts.ts";
+import { Database } from "./database.ts";
+import { GraphRepository } from "./graph.ts";
+import { JobRepository } from "./jobs.ts";
+import { EvaluationRepository, ProblemRepository } from "./records.ts";
+
+export { Archive } from "./archive.ts";
+export type { NewNode, RunTotals } from "./graph.ts";
+export { GraphRepository } from "./graph.ts";
+export { JobRepository, type JobRow } from "./jobs.ts";
+export { EvaluationRepository, ProblemRepository } from "./records.ts";
+
+/** Everything that lasts, in one data home. */
+export interface Store {
+  readonly home: string;
+  readonly graph: GraphRepository;
+  readonly evaluations: EvaluationRepository;
+  readonly problems: ProblemRepository;
+  readonly artifacts: ArtifactStore;
+  readonly jobs: JobRepository;
+  close(): void;
+}
+
+/** Opens (or creates) the store in `home`. @throws corrupt or infrastructure, naming the file and what to do. */
+export function openStore(home: string): Store {
+  const db = new Database(home);
+  return {
+    home,
+    graph: new GraphRepository(db),
+    evaluations: new EvaluationRepository(db),
+    problems: new ProblemRepository(db),
+    artifacts: new ArtifactStore(db, home),
+    jobs: new JobRepository(db),
+    close: () => db.close(),
+  };
+}
