@@ -1,0 +1,1 @@
+export { type JobHandler, LocalJobs } from "./runner.ts";
