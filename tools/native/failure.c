@@ -51,7 +51,7 @@ void out_host_failure(const struct host *h, enum outcome outcome, const struct w
   const struct ke_control *c = h->control;
   out_begin("host_failure");
   out_str("workload", w->uuid);
-  out_str("role", h->role == ROLE_CANDIDATE ? "candidate" : "baseline");
+  out_str("role", h->role == ROLE_CANDIDATE ? "candidate" : strcmp(h->name, "oracle") == 0 ? "oracle" : "baseline");
   out_str("name", h->name);
   const char *code = code_of(h, outcome);
   out_str("code", code);

@@ -56,6 +56,7 @@ static void store_number(void *data, enum dtype d, uint64_t i, double v) {
   switch (d) {
     case F32: ((float *)data)[i] = (float)v; break;
     case F64: ((double *)data)[i] = v; break;
+    case F80: break; /* never generated */
     case I32: ((int32_t *)data)[i] = (int32_t)v; break;
     case I64: ((int64_t *)data)[i] = (int64_t)v; break;
     case I8: ((int8_t *)data)[i] = (int8_t)v; break;
@@ -101,6 +102,7 @@ static void fill_integers(void *data, const struct tensor *t, uint64_t key) {
     case U8: INTEGERS(uint8_t); break;
     case F32: INTEGERS(float); break;
     case F64: INTEGERS(double); break;
+    case F80: break;
   }
 }
 

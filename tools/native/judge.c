@@ -61,13 +61,14 @@ int main(int argc, char **argv) {
       fclose(group);
     }
   }
-  oracle_load(job->oracle);
   if (job->mode == MODE_BENCHMARK) take_device(job);
   for (uint32_t i = 0; i < job->workloads; i++) {
+    oracle_start(job, &job->workload[i]);
     if (job->mode == MODE_VERIFY) verify_workload(job, &job->workload[i]);
     else if (job->mode == MODE_GRADE) grade_workload(job, &job->workload[i]);
     else if (job->workload[i].timed) benchmark_workload(job, &job->workload[i], i);
   }
+  oracle_stop();
   out_begin("end");
   char seed[24];
   snprintf(seed, sizeof seed, "%016llx", (unsigned long long)job->seed);

@@ -10,7 +10,7 @@
 
 #include "protocol.h"
 
-enum dtype { F32, F64, I32, I64, U8, BOOL, I8 };
+enum dtype { F32, F64, I32, I64, U8, BOOL, I8, F80 /* the oracle's own */ };
 enum fill { FILL_NORMAL, FILL_UNIFORM, FILL_INTEGERS, FILL_SORTED, FILL_OFFSETS, FILL_CONSTANT };
 enum role { ROLE_CANDIDATE, ROLE_BASELINE, ROLE_CONTROL };
 enum mode { MODE_VERIFY, MODE_BENCHMARK, MODE_GRADE, MODE_ONCE };
@@ -85,16 +85,16 @@ void poison(void *data, uint64_t bytes, unsigned pattern);
 
 /* oracle.c */
 struct answers {
-  void *wide[KE_MAX_TENSORS]; /* per tensor index; floats as the oracle's type, others as they are */
+  void *wide[KE_MAX_TENSORS]; /* outputs, by tensor index: floats in the oracle's type, others as they are */
 };
-void oracle_load(const char *path);
+void oracle_start(struct job *job, const struct workload *w);
+void oracle_stop(void);
 void oracle_compute(const struct workload *w, const struct region *inputs, struct answers *out);
 void answers_free(struct answers *a, const struct workload *w);
 /* Element of an answer as long double. */
 long double answer_at(const struct workload *w, const struct answers *a, uint32_t tensor, uint64_t index);
 bool dtype_is_float(enum dtype d);
 size_t dtype_bytes(enum dtype d);
-const char *dtype_name(enum dtype d);
 
 /* compare.c */
 struct difference {

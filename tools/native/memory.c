@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -78,13 +79,30 @@ int region_canary_broken(const struct region *r, const struct workload *w, bool 
   return -1;
 }
 
+#if defined(__x86_64__)
+static void flush_lines(const unsigned char *p, const unsigned char *end) {
+  for (; p < end; p += KE_LINE) _mm_clflush(p);
+}
+/* Without the ordering that clflush has: several times faster. */
+__attribute__((target("clflushopt"))) static void flush_lines_unordered(const unsigned char *p, const unsigned char *end) {
+  for (; p < end; p += KE_LINE) _mm_clflushopt((void *)(uintptr_t)p);
+}
+static bool has_clflushopt(void) {
+  unsigned a, b, c, d;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & (1u << 23)) != 0;
+}
+#endif
+
 /* Out of every cache of every core, by physical line: what the next call reads comes from memory. */
 void region_flush(const struct region *r, const struct workload *w, bool outputs) {
 #if defined(__x86_64__)
+  static int unordered = -1;
+  if (unordered < 0) unordered = has_clflushopt();
   for (uint32_t i = 0; i < w->tensors; i++) {
     if (!belongs(w, i, outputs)) continue;
     const unsigned char *p = region_data(r, i), *end = p + r->t[i].bytes;
-    for (; p < end; p += KE_LINE) _mm_clflush(p);
+    if (unordered) flush_lines_unordered(p, end);
+    else flush_lines(p, end);
   }
   _mm_mfence();
 #else

@@ -1,56 +1,71 @@
-/* The reference answer, computed in this trusted process from the same inputs in a wider float type. */
+/* The reference answer, from the same inputs in a wider float type. The reference may come from whoever registered the
+ * problem, so it too runs in a confined host of its own; its answer is copied out before anything else runs. */
 #include "judge.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef void entry_fn(void *const *buffers, const int64_t *axes);
-static entry_fn *entry;
+static struct job *the_job;
+static struct workload wide; /* the workload with every float tensor in the oracle's type */
+static struct region wide_inputs;
+static struct host host;
+static bool running;
 
-bool dtype_is_float(enum dtype d) { return d == F32 || d == F64; }
-size_t dtype_bytes(enum dtype d) { return d == F64 || d == I64 ? 8 : d == F32 || d == I32 ? 4 : 1; }
-const char *dtype_name(enum dtype d) {
-  static const char *const names[] = {"float32", "float64", "int32", "int64", "uint8", "bool", "int8"};
-  return names[d];
+bool dtype_is_float(enum dtype d) { return d == F32 || d == F64 || d == F80; }
+size_t dtype_bytes(enum dtype d) { return d == F80 ? sizeof(long double) : d == F64 || d == I64 ? 8 : d == F32 || d == I32 ? 4 : 1; }
+
+/* double for float32, long double for float64; integers stay. */
+static enum dtype widened(enum dtype d) { return d == F32 ? F64 : d == F64 ? F80 : d; }
+
+void oracle_start(struct job *job, const struct workload *w) {
+  oracle_stop();
+  the_job = job;
+  wide = *w;
+  for (uint32_t i = 0; i < wide.tensors; i++) {
+    wide.tensor[i].dtype = widened(w->tensor[i].dtype);
+    wide.tensor[i].bytes = wide.tensor[i].elements * dtype_bytes(wide.tensor[i].dtype);
+  }
+  region_create(&wide_inputs, &wide, false);
+  region_seal(&wide_inputs);
+  host_start(&host, job, &wide, &wide_inputs, job->oracle, ROLE_BASELINE, "oracle");
+  running = true;
 }
 
-void oracle_load(const char *path) {
-  void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (object == NULL) die("the oracle does not load: %s", dlerror());
-  void *symbol = dlsym(object, "ke_entry");
-  if (symbol == NULL) die("the oracle has no ke_entry");
-  memcpy(&entry, &symbol, sizeof entry);
-}
-
-/* Bytes of one element in the oracle's own type: double for float32, long double for float64. */
-static size_t wide_bytes(enum dtype d) { return d == F32 ? sizeof(double) : d == F64 ? sizeof(long double) : dtype_bytes(d); }
-
-static void *allocate(uint64_t bytes) {
-  void *p = NULL;
-  if (posix_memalign(&p, KE_LINE, bytes == 0 ? KE_LINE : bytes) != 0) die("out of memory for the reference answer");
-  return p;
+void oracle_stop(void) {
+  if (!running) return;
+  host_free(&host);
+  region_destroy(&wide_inputs);
+  running = false;
 }
 
 void oracle_compute(const struct workload *w, const struct region *inputs, struct answers *out) {
-  void *buffers[KE_MAX_TENSORS];
   for (uint32_t i = 0; i < w->tensors; i++) {
     const struct tensor *t = &w->tensor[i];
-    if (out->wide[i] == NULL) out->wide[i] = allocate(t->elements * wide_bytes(t->dtype));
-    buffers[i] = out->wide[i];
     if (t->output) {
-      memset(buffers[i], 0, t->elements * wide_bytes(t->dtype));
+      memset(region_data(&host.outputs, i), 0, wide.tensor[i].bytes);
       continue;
     }
-    const void *data = region_data(inputs, i);
+    const void *from = region_data(inputs, i);
+    void *to = region_data(&wide_inputs, i);
     if (t->dtype == F32)
-      for (uint64_t k = 0; k < t->elements; k++) ((double *)buffers[i])[k] = ((const float *)data)[k];
+      for (uint64_t k = 0; k < t->elements; k++) ((double *)to)[k] = ((const float *)from)[k];
     else if (t->dtype == F64)
-      for (uint64_t k = 0; k < t->elements; k++) ((long double *)buffers[i])[k] = ((const double *)data)[k];
+      for (uint64_t k = 0; k < t->elements; k++) ((long double *)to)[k] = ((const double *)from)[k];
     else
-      memcpy(buffers[i], data, t->bytes);
+      memcpy(to, from, t->bytes);
   }
-  entry(buffers, w->axis);
+  uint64_t judge_ns, host_ns;
+  enum outcome outcome = host_call(&host, the_job, false, false, &judge_ns, &host_ns);
+  if (outcome != CALL_OK) {
+    host_stop(&host);
+    out_host_failure(&host, outcome, w);
+    die("the problem's reference did not answer on workload %s", w->uuid);
+  }
+  for (uint32_t i = 0; i < w->tensors; i++) {
+    if (!w->tensor[i].output) continue;
+    if (out->wide[i] == NULL && (out->wide[i] = malloc(wide.tensor[i].bytes + 1)) == NULL) die("out of memory for the reference answer");
+    memcpy(out->wide[i], region_data(&host.outputs, i), wide.tensor[i].bytes);
+  }
 }
 
 void answers_free(struct answers *a, const struct workload *w) {
