@@ -4,5 +4,7 @@ const CONTROL = /\u001b\[[0-9;?]*[ -/]*[@-~]|[\u0000-\u0008\u000b-\u001f\u007f-\
 /** Untrusted program output as plain text: no escape sequences or control characters, at most `limit` characters. */
 export function plainText(text: string, limit: number): string {
   const clean = text.replace(CONTROL, "");
-  return clean.length <= limit ? clean : `${clean.slice(0, limit)}\n… (${clean.length - limit} more characters)`;
+  return clean.length <= limit
+    ? clean
+    : `${clean.slice(0, limit)}\n… (${clean.length - limit} more characters)`;
 }

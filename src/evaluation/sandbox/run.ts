@@ -1,0 +1,84 @@
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readSync,
+  rmSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { probeSandbox } from "../../platform/sandbox-probe.ts";
+import { type ProcessResult, runProcess } from "../../platform/subprocess.ts";
+import { type ProgramLimits, programSandbox } from "./profile.ts";
+
+const FIRST_UID = 61_000;
+let slot = 0;
+
+/** A user id that no other sandbox of this process uses at the moment, and no account of the machine has. */
+export function sandboxUid(): number {
+  slot = (slot + 1) % 2000;
+  return FIRST_UID + ((process.pid * 7 + slot) % 4000);
+}
+
+/** A private folder that exists while `work` runs, owned by the sandbox's user. */
+export async function withJobFolder<T>(work: (folder: string, uid: number) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), "kernelevolve-job-"));
+  const uid = sandboxUid();
+  try {
+    chmodSync(folder, 0o700);
+    if (process.getuid?.() === 0) chownSync(folder, uid, uid);
+    return await work(folder, uid);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Runs a program of the machine over untrusted input, apart from the machine as far as it allows. */
+export async function runSandboxed(input: {
+  argv: readonly string[];
+  jobFolder: string;
+  uid: number;
+  limits: ProgramLimits;
+  timeoutMs: number;
+  signal?: AbortSignal;
+  cap?: number;
+  readOnly?: readonly { from: string; to: string }[];
+}): Promise<ProcessResult> {
+  const probe = await probeSandbox();
+  return await runProcess({
+    argv: programSandbox(probe, input),
+    cwd: input.jobFolder,
+    timeoutMs: input.timeoutMs,
+    ...(input.signal === undefined ? {} : { signal: input.signal }),
+    ...(input.cap === undefined ? {} : { cap: input.cap }),
+    env: { HOME: "/tmp", TMPDIR: probe.bwrap === undefined ? input.jobFolder : "/tmp" },
+  });
+}
+
+/** Reads a file that untrusted work left: a regular file only, never through a link, at most `limit` bytes. */
+export function readOutput(file: string, limit: number): Buffer | undefined {
+  let fd: number;
+  try {
+    fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile() || stat.size > limit) return undefined;
+    const buffer = Buffer.alloc(stat.size);
+    let at = 0;
+    while (at < buffer.length) {
+      const size = readSync(fd, buffer, at, buffer.length - at, at);
+      if (size === 0) break;
+      at += size;
+    }
+    return buffer.subarray(0, at);
+  } finally {
+    closeSync(fd);
+  }
+}
