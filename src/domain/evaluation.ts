@@ -77,7 +77,12 @@ export const workloadVerificationSchema = z.object({
 export type WorkloadVerification = z.infer<typeof workloadVerificationSchema>;
 
 /** Stage results carry their wall time and, when long, the id of an artifact. */
-const stageBase = { status: statusSchema, seconds: z.number(), cached: z.boolean(), artifacts: z.record(z.string(), z.string()) };
+const stageBase = {
+  status: statusSchema,
+  seconds: z.number(),
+  cached: z.boolean(),
+  artifacts: z.record(z.string(), z.string()),
+};
 export const compileStageSchema = z.object({
   ...stageBase,
   command: z.string().optional(),
@@ -97,7 +102,15 @@ export const benchmarkStageSchema = z.object({
 });
 export type BenchmarkStage = z.infer<typeof benchmarkStageSchema>;
 
-export const BOTTLENECKS = ["memory", "compute", "latency", "branch", "launch", "unvectorised", "unknown"] as const;
+export const BOTTLENECKS = [
+  "memory",
+  "compute",
+  "latency",
+  "branch",
+  "launch",
+  "unvectorised",
+  "unknown",
+] as const;
 export const diagnosisSchema = z.object({
   bottleneck: z.enum(BOTTLENECKS),
   /** One sentence with the figures that say so. */

@@ -8,8 +8,19 @@ import { dtypeSchema, identifierSchema, MAX_SOURCE_BYTES, slugSchema } from "./s
  */
 
 const axisSchema = z.discriminatedUnion("type", [
-  z.object({ type: z.literal("const"), value: z.int().min(0).max(2 ** 40), description: z.string().max(500).optional() }),
-  z.object({ type: z.literal("var"), description: z.string().max(500).optional(), parent: z.string().optional() }),
+  z.object({
+    type: z.literal("const"),
+    value: z
+      .int()
+      .min(0)
+      .max(2 ** 40),
+    description: z.string().max(500).optional(),
+  }),
+  z.object({
+    type: z.literal("var"),
+    description: z.string().max(500).optional(),
+    parent: z.string().optional(),
+  }),
 ]);
 export type Axis = z.infer<typeof axisSchema>;
 
@@ -22,7 +33,11 @@ const tensorSpecSchema = z.object({
 export type TensorSpec = z.infer<typeof tensorSpecSchema>;
 
 /** An arithmetic expression over the axes: + - * / ( ) integers, axis names. Never evaluated as code. */
-export const axisExpressionSchema = z.string().min(1).max(400).regex(/^[A-Za-z0-9_+\-*/() .]+$/);
+export const axisExpressionSchema = z
+  .string()
+  .min(1)
+  .max(400)
+  .regex(/^[A-Za-z0-9_+\-*/() .]+$/);
 
 export const toleranceSchema = z.object({
   /** Allowed error relative to the element's own magnitude. */
@@ -61,7 +76,11 @@ export type Definition = z.infer<typeof definitionSchema>;
  * Structural kinds keep an invariant that kernels rely on, so hidden value transforms leave them alone.
  */
 const generatorSchema = z.discriminatedUnion("distribution", [
-  z.object({ distribution: z.literal("normal"), mean: z.number().default(0), std: z.number().positive().default(1) }),
+  z.object({
+    distribution: z.literal("normal"),
+    mean: z.number().default(0),
+    std: z.number().positive().default(1),
+  }),
   z.object({ distribution: z.literal("uniform"), low: z.number(), high: z.number() }),
   /** Integers in [low, high], bounds may be axis expressions such as "N - 1". */
   z.object({ distribution: z.literal("integers"), low: axisExpressionSchema, high: axisExpressionSchema }),
@@ -81,8 +100,18 @@ export const workloadInputSchema = z.union([
 export type WorkloadInput = z.infer<typeof workloadInputSchema>;
 
 export const workloadSchema = z.object({
-  uuid: z.string().min(1).max(100).regex(/^[A-Za-z0-9._-]+$/),
-  axes: z.record(identifierSchema, z.int().min(0).max(2 ** 40)),
+  uuid: z
+    .string()
+    .min(1)
+    .max(100)
+    .regex(/^[A-Za-z0-9._-]+$/),
+  axes: z.record(
+    identifierSchema,
+    z
+      .int()
+      .min(0)
+      .max(2 ** 40),
+  ),
   inputs: z.record(identifierSchema, workloadInputSchema).default({}),
   /** `timed` workloads are verified and benchmarked; `edge` ones (primes, 1, empty) are only verified. */
   role: z.enum(["timed", "edge"]).default("timed"),

@@ -8,8 +8,16 @@ export type PolicyName = z.infer<typeof policyNameSchema>;
 
 export const budgetSchema = z.object({
   nodes: z.int().min(1).max(1_000_000).optional(),
-  seconds: z.number().positive().max(30 * 86_400).optional(),
-  device_seconds: z.number().positive().max(30 * 86_400).optional(),
+  seconds: z
+    .number()
+    .positive()
+    .max(30 * 86_400)
+    .optional(),
+  device_seconds: z
+    .number()
+    .positive()
+    .max(30 * 86_400)
+    .optional(),
   /** Stop after this many nodes without a better fitness. */
   stall: z.int().min(1).max(1_000_000).optional(),
   target_speedup: z.number().positive().max(1e6).optional(),
@@ -17,7 +25,12 @@ export const budgetSchema = z.object({
 });
 export type Budget = z.infer<typeof budgetSchema>;
 
-export const spentSchema = z.object({ nodes: z.int(), seconds: z.number(), device_seconds: z.number(), since_best: z.int() });
+export const spentSchema = z.object({
+  nodes: z.int(),
+  seconds: z.number(),
+  device_seconds: z.number(),
+  since_best: z.int(),
+});
 export type Spent = z.infer<typeof spentSchema>;
 
 export const RUN_STATES = ["open", "finished", "cancelled"] as const;

@@ -42,7 +42,10 @@ export const identifierSchema = z
   .string()
   .min(1)
   .max(64)
-  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "must be an identifier: letters, digits and _, not starting with a digit");
+  .regex(
+    /^[A-Za-z_][A-Za-z0-9_]*$/,
+    "must be an identifier: letters, digits and _, not starting with a digit",
+  );
 
 /** A slug: target ids, problem names, abstractions. */
 export const slugSchema = z

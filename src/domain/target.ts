@@ -2,7 +2,13 @@ import { z } from "zod";
 import { dtypeSchema, slugSchema } from "./scalar.ts";
 
 /** One way to install a missing program, by the package manager that the machine has. */
-const installSchema = z.object({ apt: z.string().optional(), dnf: z.string().optional(), brew: z.string().optional(), note: z.string().optional() });
+const installSchema = z.object({
+  apt: z.string().optional(),
+  dnf: z.string().optional(),
+  pacman: z.string().optional(),
+  apk: z.string().optional(),
+  note: z.string().optional(),
+});
 
 /** A program that the target needs, and how its version is asked. */
 const programSchema = z.object({
@@ -46,8 +52,12 @@ export const targetSpecSchema = z.object({
   inherits: z.array(slugSchema).default([]),
   description: z.string(),
   /** e.g. processor architecture as `process.arch` names it: the target runs only there. */
-  requires: z.object({ arch: z.array(z.string()).optional(), os: z.array(z.string()).optional() }).default({}),
-  isa_features: z.array(z.object({ name: z.string(), flag: z.string(), note: z.string().optional() })).default([]),
+  requires: z
+    .object({ arch: z.array(z.string()).optional(), os: z.array(z.string()).optional() })
+    .default({}),
+  isa_features: z
+    .array(z.object({ name: z.string(), flag: z.string(), note: z.string().optional() }))
+    .default([]),
   memory: z.array(memoryLevelSchema).default([]),
   programs: z.record(z.string(), programSchema).default({}),
   abstractions: z.record(slugSchema, toolchainSchema),
@@ -56,7 +66,10 @@ export const targetSpecSchema = z.object({
   dtypes: z.array(dtypeSchema),
   profilers: z.array(z.object({ name: z.string(), program: z.string(), method: z.string() })).default([]),
   /** Peaks are measured on the machine and cached unless the vendor's figure is all there can be. */
-  peaks: z.object({ source: z.enum(["measured", "declared"]), declared: z.record(z.string(), z.number()).optional() }),
+  peaks: z.object({
+    source: z.enum(["measured", "declared"]),
+    declared: z.record(z.string(), z.number()).optional(),
+  }),
   constraints: z.array(z.string()).default([]),
 });
 export type TargetSpec = z.infer<typeof targetSpecSchema>;
@@ -80,7 +93,12 @@ export const targetStatusSchema = z.object({
   id: z.string(),
   title: z.string(),
   usable: z.boolean(),
-  capabilities: z.object({ compile: z.boolean(), verify: z.boolean(), benchmark: z.boolean(), profile: z.boolean() }),
+  capabilities: z.object({
+    compile: z.boolean(),
+    verify: z.boolean(),
+    benchmark: z.boolean(),
+    profile: z.boolean(),
+  }),
   sandbox: z.enum(["full", "limited"]),
   device: z.string(),
   checks: z.array(
