@@ -150,6 +150,8 @@ export const evaluationRecordSchema = z.object({
     benchmark: benchmarkStageSchema.optional(),
     profile: profileStageSchema.optional(),
   }),
+  /** What limits it, from the profile where there is one, else from the benchmark and the compiler's remarks. */
+  diagnosis: diagnosisSchema.optional(),
   sandbox: z.enum(["full", "limited"]),
   device: z.string(),
   versions: z.record(z.string(), z.string()),

@@ -178,6 +178,9 @@ export function shimSource(definition: Definition): string {
 #else
 #define KE_REAL ${floatType(definition)}
 #endif
+#ifdef __cplusplus
+extern "C"
+#endif
 __attribute__((visibility("default"))) void ke_entry(void *const *buffers, const int64_t *axes);
 void ke_entry(void *const *buffers, const int64_t *axes) {
   (void)axes;
