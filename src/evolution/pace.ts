@@ -1,7 +1,7 @@
-import type { Budget } from "../../domain/run.ts";
-import type { BudgetLeft } from "../../domain/services.ts";
+import type { Budget } from "../domain/run.ts";
+import type { BudgetLeft } from "../domain/services.ts";
 
-/** How long to measure: `screen` for every child, `full` for one that may be the best. Seconds. */
+/** How long to measure: `screen` for every child of a tuner, `full` for one that may be the best. Seconds. */
 export interface Pace {
   readonly screen: number;
   readonly full: number;
@@ -9,33 +9,18 @@ export interface Pace {
 
 /** A run bounded in time should see about this many children. */
 const CHILDREN = 40;
-const LONGEST = 10;
+const LONGEST = 20;
 const SHORTEST = 0.4;
 
 /**
  * Successive halving in two rungs: a screening length for all and a full length for contenders, from the run's time.
- * Without a bound in time a child gets ten seconds.
+ * Without a bound in time a contender gets the longest.
  */
 export function paceOf(budget: Budget): Pace {
   const bounds = [budget.seconds, budget.device_seconds].filter((bound) => bound !== undefined);
   const per = bounds.length === 0 ? LONGEST : Math.min(...bounds) / CHILDREN;
   const full = Math.min(LONGEST, Math.max(SHORTEST * 2.5, per * 1.5));
   return { screen: Math.max(SHORTEST, full / 4), full };
-}
-
-/** Keeps the time that children took, to tell whether another one still fits. */
-export class Stopwatch {
-  readonly #seconds: number[] = [];
-
-  add(seconds: number): void {
-    this.#seconds.push(seconds);
-    if (this.#seconds.length > 15) this.#seconds.shift();
-  }
-
-  /** The shortest of the latest children: if not even that fits, nothing does. 0 before the first. */
-  get least(): number {
-    return this.#seconds.length === 0 ? 0 : Math.min(...this.#seconds);
-  }
 }
 
 /** Share of the budget that is used up, 0..1, by the bound that is nearest to its end. */

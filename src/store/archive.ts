@@ -49,7 +49,12 @@ export class Archive {
   async #open(): Promise<SimpleGit> {
     if (this.#git !== undefined) return this.#git;
     mkdirSync(this.directory, { recursive: true });
-    const git = simpleGit({ baseDir: this.directory }).env(ENVIRONMENT);
+    // The library guards against configuration from the environment; here it is what shuts other configuration out.
+    const git = simpleGit({
+      baseDir: this.directory,
+      unsafe: { allowUnsafeConfigPaths: true },
+      allowEnvironment: Object.keys(ENVIRONMENT),
+    }).env(ENVIRONMENT);
     try {
       if (!existsSync(join(this.directory, "HEAD")))
         await git.raw(["init", "--bare", "--quiet", "--initial-branch=main", "."]);

@@ -98,6 +98,37 @@ export class GraphRepository {
     );
   }
 
+  /**
+   * Counts the time since the run's last beat as active when it is at most `gapMs`, and makes `nowMs` the last beat: several
+   * processes on one run count a moment once, and a time in which none of them lived not at all.
+   */
+  beat(run: string, nowMs: number, gapMs: number): void {
+    this.#db.transaction(() =>
+      this.#db.run(
+        `UPDATE activity SET seconds = seconds + CASE WHEN ?1 - beat_ms BETWEEN 0 AND ?2 THEN (?1 - beat_ms) / 1000.0 ELSE 0 END,
+         beat_ms = max(beat_ms, ?1) WHERE run = ?3`,
+        nowMs,
+        gapMs,
+        run,
+      ),
+    );
+  }
+
+  /** Seconds that the run has been worked on. */
+  activeSeconds(run: string): number {
+    const row = this.#db.get(
+      z.object({ seconds: z.number() }),
+      "SELECT seconds FROM activity WHERE run = ?",
+      run,
+    );
+    return row?.seconds ?? 0;
+  }
+
+  /** Runs `work` as one transaction: what it reads holds until what it writes is on disk. */
+  atomically<T>(work: () => T): T {
+    return this.#db.transaction(work);
+  }
+
   node(id: string): Node | undefined {
     const row = this.#db.get(nodeRow, `${NODE} WHERE n.id = ?`, id);
     return row === undefined ? undefined : this.#node(row);
@@ -201,11 +232,11 @@ export class GraphRepository {
       .map((row) => this.#node(row));
   }
 
-  /** The first node of the run with this near-duplicate key. */
+  /** The first node of the run with this near-duplicate key; one that was judged before one that the machinery failed on. */
   twin(run: string, dedup: string): Node | undefined {
     const row = this.#db.get(
       nodeRow,
-      `${NODE} WHERE n.run = ? AND n.dedup = ? ORDER BY n.step LIMIT 1`,
+      `${NODE} WHERE n.run = ? AND n.dedup = ? ORDER BY n.status = 'infrastructure_error', n.step LIMIT 1`,
       run,
       dedup,
     );
@@ -277,6 +308,11 @@ export class GraphRepository {
     return { ...claim, state, ...(row.node === null ? {} : { node: row.node }) };
   }
 
+  /** Keeps the prompt that went out with a claim, for audit and replay. */
+  setPrompt(claim: string, prompt: string): void {
+    this.#db.transaction(() => this.#db.run("UPDATE claims SET prompt = ? WHERE id = ?", prompt, claim));
+  }
+
   prompt(claim: string): string | undefined {
     return this.#db.get(z.object({ prompt: z.string() }), "SELECT prompt FROM claims WHERE id = ?", claim)
       ?.prompt;
@@ -296,6 +332,33 @@ export class GraphRepository {
         run,
         now,
       )?.n ?? 0
+    );
+  }
+
+  /** Claims that the run has ever given. */
+  countClaims(run: string): number {
+    return this.#db.get(countRow, "SELECT count(*) AS n FROM claims WHERE run = ?", run)?.n ?? 0;
+  }
+
+  /** Keeps an open claim open until `untilMs` at least: its child is being evaluated. */
+  renewClaim(id: string, untilMs: number): void {
+    this.#db.transaction(() =>
+      this.#db.run(
+        "UPDATE claims SET expires_ms = max(expires_ms, ?) WHERE id = ? AND state = 'open'",
+        untilMs,
+        id,
+      ),
+    );
+  }
+
+  /** Answers a claim with a node that the run already has (a near-duplicate was handed in). */
+  answerClaim(id: string, node: string): void {
+    this.#db.transaction(() =>
+      this.#db.run(
+        "UPDATE claims SET state = 'submitted', node = ? WHERE id = ? AND state = 'open'",
+        node,
+        id,
+      ),
     );
   }
 

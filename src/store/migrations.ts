@@ -51,4 +51,7 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX jobs_state ON jobs (state, created_at);
   CREATE UNIQUE INDEX jobs_key ON jobs (idempotency_key) WHERE idempotency_key IS NOT NULL AND state IN ('queued', 'running');
   `,
+  `
+  ALTER TABLE activity ADD COLUMN beat_ms INTEGER NOT NULL DEFAULT 0;
+  `,
 ];

@@ -52,7 +52,9 @@ describe("parameters", () => {
       expect(() => resolveParameters(policy, { nonsense: 1 })).toThrow("policy_params.nonsense");
       expect(() => resolveParameters(policy, { constructor: 1 })).toThrow("policy_params.constructor");
     }
-    expect(() => resolveParameters(islands, { islands: 1.5 })).toThrow("policy_params.islands: 1.5 is not allowed");
+    expect(() => resolveParameters(islands, { islands: 1.5 })).toThrow(
+      "policy_params.islands: 1.5 is not allowed",
+    );
   });
 });
 

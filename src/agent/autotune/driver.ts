@@ -4,11 +4,11 @@ import type { Node } from "../../domain/run.ts";
 import type { Driver, EvolutionService, RunOverview } from "../../domain/services.ts";
 import { figure } from "../../evolution/operator/format.ts";
 import { leftText } from "../../evolution/operator/prompt.ts";
+import { paceOf, usedShare } from "../../evolution/pace.ts";
 import { randomFrom } from "../../evolution/random.ts";
 import { Arms } from "./arms.ts";
 import { rewrite } from "./configuration.ts";
 import { pointKey } from "./moves.ts";
-import { paceOf, Stopwatch, usedShare } from "./pace.ts";
 import { describe, type Proposal, propose, restart } from "./propose.ts";
 
 const NAME = "autotune";
@@ -39,7 +39,6 @@ class Session {
   readonly #evolution: EvolutionService;
   readonly #run: string;
   readonly #context: WorkContext;
-  readonly #watch = new Stopwatch();
   readonly #depth = new Map<string, number>();
   #arms = new Arms("");
   #read = 0;
@@ -61,8 +60,6 @@ class Session {
       this.#report(overview, "");
       const proposal = this.#choose(overview);
       if (proposal === undefined) return this.#exhausted(overview);
-      if (overview.left.seconds !== undefined && overview.left.seconds < this.#watch.least * 0.9)
-        return this.#outOfTime();
       overview = await this.#make(proposal, overview);
     }
     await this.#readNodes();
@@ -82,7 +79,6 @@ class Session {
     const { run } = overview;
     const source = rewrite(proposal.arm.template, proposal.arm.space, proposal.point);
     const pace = paceOf(run.budget);
-    const started = performance.now();
     const deadline =
       overview.left.seconds === undefined
         ? undefined
@@ -105,24 +101,17 @@ class Session {
         },
         { signal, report: (update) => this.#report(overview, update.message) },
       );
-      this.#watch.add((performance.now() - started) / 1000);
       // A twin made by someone else meanwhile: known now, so that it is not proposed again.
       proposal.arm.tried.add(pointKey(proposal.point));
       return result.overview;
     } catch (error) {
       if (this.#context.signal.aborted) throw error;
-      if (deadline?.aborted === true) return this.#outOfTime();
+      // The time ended during this child: the run has ended with it, on the dot.
+      if (deadline?.aborted === true) return this.#evolution.get(this.#run);
       if (error instanceof KernelEvolveError && error.code === "budget_spent")
         return this.#evolution.get(this.#run);
       throw error;
     }
-  }
-
-  /** Waits until the clock of the run says that its time is over: what is left is too short for a child. */
-  async #outOfTime(): Promise<RunOverview> {
-    const overview = await this.#evolution.get(this.#run);
-    if (overview.run.state !== "open") return overview;
-    return this.#evolution.stop(this.#run, "budget spent: the time left is too short for another child");
   }
 
   async #exhausted(overview: RunOverview): Promise<RunOverview> {

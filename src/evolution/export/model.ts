@@ -33,6 +33,8 @@ export interface ReportModel {
   /** Work of one call by workload, for the roofline. */
   readonly costs: ReadonlyMap<string, { readonly flops: number; readonly bytes: number }>;
   readonly generatedAt: string;
+  /** What a reader must know about what is missing. */
+  readonly notes: readonly string[];
 }
 
 export function outcomeOf(node: Node): Outcome {

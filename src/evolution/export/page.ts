@@ -88,7 +88,7 @@ function facts(model: ReportModel): Markup {
 }
 
 function notes(model: ReportModel): Markup {
-  const lines: string[] = [];
+  const lines: string[] = [...model.notes];
   const { best, overview, problem } = model;
   if (best?.record.sandbox === "limited")
     lines.push("The sandbox was limited: the candidates ran as restricted processes without namespaces.");

@@ -58,7 +58,29 @@ export class Population {
   }
 
   add(node: Node): void {
-    if (this.#byId.has(node.id)) return;
+    this.addAll([node]);
+  }
+
+  /** Takes in nodes in step order. Many at once are sorted in rather than inserted one by one. */
+  addAll(nodes: readonly Node[]): void {
+    const many = nodes.length > 200;
+    for (const node of nodes) {
+      const member = this.#enter(node);
+      if (member?.standing !== "elite") continue;
+      const island = this.#elitePerIsland.get(member.island) ?? [];
+      this.#elitePerIsland.set(member.island, island);
+      for (const list of [this.#elite, island]) {
+        if (many) list.push(member);
+        else insert(list, member);
+      }
+    }
+    if (many)
+      for (const list of [this.#elite, ...this.#elitePerIsland.values()])
+        list.sort((a, b) => (before(a, b) ? -1 : 1));
+  }
+
+  #enter(node: Node): Member | undefined {
+    if (this.#byId.has(node.id)) return undefined;
     const standing =
       node.verdict === "passed"
         ? "elite"
@@ -83,12 +105,8 @@ export class Population {
       this.#children.set(parent, this.childrenOf(parent) + 1);
       this.#brokenLeaves.delete(parent);
     }
-    if (standing === "elite") {
-      insert(this.#elite, member);
-      const island = this.#elitePerIsland.get(member.island);
-      if (island === undefined) this.#elitePerIsland.set(member.island, [member]);
-      else insert(island, member);
-    } else if (standing === "broken") this.#brokenLeaves.set(member.id, member);
+    if (standing === "broken") this.#brokenLeaves.set(member.id, member);
+    return member;
   }
 
   get(id: string): Member | undefined {

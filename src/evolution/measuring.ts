@@ -1,0 +1,86 @@
+import type { EvaluationRecord, Stage } from "../domain/evaluation.ts";
+import type { WorkContext } from "../domain/job.ts";
+import type { Problem } from "../domain/problem.ts";
+import type { Node, Run } from "../domain/run.ts";
+import type { EvolutionDependencies } from "./dependencies.ts";
+import { deviceSeconds, overallSpeedup } from "./node-from-record.ts";
+import { paceOf } from "./pace.ts";
+
+export interface MeasureInput {
+  readonly run: Run;
+  readonly source: string;
+  readonly operator: Node["operator"];
+  /** The best node so far: a screened child is measured in full only when it may beat this one. */
+  readonly best: Node | null;
+  readonly benchmarkSeconds: number | undefined;
+  readonly screenSeconds: number | undefined;
+}
+
+/** Evaluates candidates of runs, with the stages and lengths that suit who proposed them. */
+export class Measuring {
+  readonly #deps: EvolutionDependencies;
+  readonly #problems = new Map<string, Problem>();
+
+  constructor(deps: EvolutionDependencies) {
+    this.#deps = deps;
+  }
+
+  /** The graded problem of a run; graded once in the life of the process. */
+  async problem(run: Run, context: WorkContext): Promise<Problem> {
+    const key = `${run.problem}|${run.target}`;
+    const known = this.#problems.get(key);
+    if (known !== undefined) return known;
+    const { problems } = this.#deps;
+    const graded = await problems.graded(await problems.get(run.problem), run.target, context);
+    this.#problems.set(key, graded);
+    return graded;
+  }
+
+  /**
+   * The record of a source, and the device seconds that it took: after a screening that left it a contender, those of both
+   * measurements.
+   */
+  async measure(
+    input: MeasureInput,
+    context: WorkContext,
+  ): Promise<{ record: EvaluationRecord; seconds: number }> {
+    const { run } = input;
+    const full = input.benchmarkSeconds ?? paceOf(run.budget).full;
+    const problem = await this.problem(run, context);
+    const stages = await this.#stages(run, input.operator);
+    const candidate = { source: input.source, problem, target: run.target, abstraction: run.abstraction };
+    const screen = input.screenSeconds;
+    let spent = 0;
+    if (screen !== undefined && screen < full && input.best !== null) {
+      const first = await this.#deps.evaluations.evaluate(
+        candidate,
+        { stages, benchmark_seconds: screen },
+        context,
+      );
+      spent = deviceSeconds(first);
+      if (!mayBeat(first, input.best, run.baseline)) return { record: first, seconds: spent };
+    }
+    const record = await this.#deps.evaluations.evaluate(
+      candidate,
+      { stages, benchmark_seconds: full },
+      context,
+    );
+    return { record, seconds: spent + deviceSeconds(record) };
+  }
+
+  /** Tuned children inherit the diagnosis of their structure, so only others are profiled, where the target can. */
+  async #stages(run: Run, operator: Node["operator"]): Promise<Stage[]> {
+    const stages: Stage[] = ["compile", "verify", "benchmark"];
+    if (operator !== "agent" && operator !== "seed") return stages;
+    const status = await this.#deps.targets.status(run.target);
+    return status.capabilities.profile ? [...stages, "profile"] : stages;
+  }
+}
+
+/** Whether a short measurement leaves it open that a candidate is faster than the best node. */
+function mayBeat(record: EvaluationRecord, best: Node, baseline: string): boolean {
+  if (record.verdict !== "passed") return false;
+  const speedup = overallSpeedup(record, baseline);
+  if (speedup === undefined) return record.status === "too_noisy";
+  return speedup.high >= (best.speedup?.low ?? best.fitness);
+}

@@ -1,0 +1,213 @@
+import { KernelEvolveError } from "../domain/errors.ts";
+import type { WorkContext } from "../domain/job.ts";
+import type { Node, Run } from "../domain/run.ts";
+import type { EvolutionService, Expansion, RunOverview, SubmitInput } from "../domain/services.ts";
+import { ActivityClock } from "./activity.ts";
+import { Archiving } from "./archiving.ts";
+import { bookClaim, claimSeconds } from "./claiming.ts";
+import type { EvolutionDependencies } from "./dependencies.ts";
+import { Drafting } from "./drafting.ts";
+import { expansionPrompt } from "./expanding.ts";
+import { buildModel } from "./export/build.ts";
+import { reportMarkdown } from "./export/markdown.ts";
+import { reportHtml } from "./export/page.ts";
+import { writeExport } from "./export/write.ts";
+import { Measuring } from "./measuring.ts";
+import { DEFAULT_TOKEN_BUDGET, MIN_TOKEN_BUDGET } from "./operator/prompt.ts";
+import { newRun } from "./starting.ts";
+import { RunStates } from "./states.ts";
+import { runEnded, Submitting } from "./submitting.ts";
+import { stopReason } from "./termination.ts";
+
+/** For work that nobody watches. */
+const UNWATCHED: WorkContext = { signal: new AbortController().signal, report: () => undefined };
+/** Nodes answered at once when the caller sets no limit. */
+const NODES = 100;
+
+/**
+ * Runs over the store: the store holds all state, so that any process can go on with a run after a crash. Parts:
+ * drafting (seeds), claiming (policies), expanding (prompts), submitting (children), activity (time), archiving (git).
+ */
+export class Evolution implements EvolutionService {
+  readonly #deps: EvolutionDependencies;
+  readonly #states: RunStates;
+  readonly #drafting: Drafting;
+  readonly #submitting: Submitting;
+  readonly #archiving: Archiving;
+  readonly #clock: ActivityClock;
+
+  constructor(deps: EvolutionDependencies) {
+    this.#deps = deps;
+    this.#states = new RunStates(deps.graph);
+    const measuring = new Measuring(deps);
+    this.#drafting = new Drafting(deps, this.#states, measuring);
+    this.#submitting = new Submitting(deps, this.#states, measuring);
+    this.#archiving = new Archiving(deps);
+    this.#clock = new ActivityClock(
+      deps.graph,
+      (run) => this.#submitting.busy(run) || this.#drafting.busy(run) || deps.graph.countOpenClaims(run) > 0,
+    );
+  }
+
+  async start(input: Parameters<EvolutionService["start"]>[0]): Promise<Run> {
+    return this.#deps.graph.createRun(await newRun(input, this.#deps), input.idempotency_key);
+  }
+
+  async get(run: string): Promise<RunOverview> {
+    return this.#overview(this.#settle(run));
+  }
+
+  async list(): Promise<RunOverview[]> {
+    return Promise.all(this.#deps.graph.runs().map((run) => this.#overview(this.#settle(run.id))));
+  }
+
+  async nodes(run: string, filter: Parameters<EvolutionService["nodes"]>[1] = {}): Promise<Node[]> {
+    this.#states.run(run);
+    return this.#deps.graph.nodes(run, { ...filter, limit: filter.limit ?? NODES });
+  }
+
+  async node(id: string): Promise<{ node: Node; source: string; ancestors: Node[] }> {
+    const { graph } = this.#deps;
+    const node = graph.node(id);
+    if (node === undefined)
+      throw new KernelEvolveError("not_found", `node: there is no node ${JSON.stringify(id.slice(0, 80))}`);
+    return { node, source: sourceOf(graph.source(node.candidate), node), ancestors: graph.ancestors(id) };
+  }
+
+  async prepare(run: string, context: WorkContext): Promise<RunOverview> {
+    const current = this.#settle(run);
+    if (current.state === "open" && (await this.#drafting.left(current)) > 0) {
+      this.#clock.touch(run);
+      await this.#drafting.prepare(current, context, async (id, made) => {
+        await this.#archiving.add(id, made);
+        this.#clock.touch(id);
+        return this.#settle(id);
+      });
+    }
+    return this.get(run);
+  }
+
+  async next(
+    run: string,
+    proposer: string,
+    options: Parameters<EvolutionService["next"]>[2] = {},
+  ): Promise<Expansion> {
+    const ttl = claimSeconds(options.ttl_seconds);
+    const tokenBudget = checkedTokens(options.token_budget);
+    if (proposer.length > 200)
+      throw new KernelEvolveError("invalid_argument", "proposer: at most 200 characters are allowed");
+    await this.prepare(run, options.context ?? UNWATCHED);
+    const { graph } = this.#deps;
+    const current = this.#settle(run);
+    if (current.state !== "open") throw runEnded(current);
+    const claim = bookClaim(graph, this.#states, current, proposer, ttl);
+    this.#clock.touch(run);
+    try {
+      const parents = claim.parents.flatMap((id) => graph.node(id) ?? []);
+      const prompt =
+        tokenBudget === 0
+          ? ""
+          : await expansionPrompt(this.#deps, {
+              run: current,
+              claim,
+              parents,
+              overview: await this.#overview(current),
+              tokenBudget,
+            });
+      if (prompt !== "") graph.setPrompt(claim.id, prompt);
+      return {
+        claim,
+        prompt,
+        parents: parents.map((node) => ({ node, source: sourceOf(graph.source(node.candidate), node) })),
+      };
+    } catch (error) {
+      graph.releaseClaim(claim.id);
+      throw error;
+    }
+  }
+
+  async submit(input: SubmitInput, context: WorkContext): ReturnType<EvolutionService["submit"]> {
+    const run = this.#settle(input.run);
+    if (run.state === "open") this.#clock.touch(run.id);
+    const { node, record, duplicateOf } = await this.#submitting.submit(run, input, context);
+    if (run.state === "open") this.#clock.touch(run.id);
+    await this.#archiving.add(run.id, this.#deps.graph.node(node.id));
+    const overview = await this.get(run.id);
+    return {
+      node: this.#deps.graph.node(node.id) ?? node,
+      record,
+      overview,
+      finished: overview.run.state !== "open",
+      ...(duplicateOf === undefined ? {} : { duplicate_of: duplicateOf }),
+    };
+  }
+
+  async stop(run: string, reason: string): Promise<RunOverview> {
+    const current = this.#settle(run);
+    if (current.state === "open") this.#end(current, "cancelled", reason.slice(0, 500));
+    return this.get(run);
+  }
+
+  async report(run: string, format: "html" | "markdown", context: WorkContext): Promise<string> {
+    const model = await buildModel(this.#deps, await this.get(run), context);
+    return format === "html" ? reportHtml(model) : reportMarkdown(model);
+  }
+
+  async export(run: string, directory: string, context: WorkContext): ReturnType<EvolutionService["export"]> {
+    const overview = await this.get(run);
+    return {
+      files: await writeExport(await buildModel(this.#deps, overview, context), directory),
+      best: overview.best,
+    };
+  }
+
+  /** Ends heartbeats and waits for the archive. Runs stay open: they are gone on with by whoever opens the store next. */
+  async close(): Promise<void> {
+    this.#clock.close();
+    await this.#archiving.settled();
+  }
+
+  /** The run as it stands now: its time counted, and ended when its budget says so. */
+  #settle(id: string): Run {
+    const run = this.#states.run(id);
+    if (run.state !== "open") return run;
+    this.#clock.settle(id);
+    const state = this.#states.of(run);
+    const reason = stopReason(run.budget, {
+      spent: state.spent(this.#deps.graph.activeSeconds(id)),
+      best: state.best,
+    });
+    return reason === null ? run : this.#end(run, "finished", reason);
+  }
+
+  #end(run: Run, state: "finished" | "cancelled", reason: string): Run {
+    const { graph } = this.#deps;
+    return graph.atomically(() => {
+      const current = this.#states.run(run.id);
+      // The first reason stands: another process may have ended it.
+      if (current.state !== "open") return current;
+      const ended: Run = { ...current, state, stop_reason: reason, finished_at: new Date().toISOString() };
+      graph.updateRun(ended);
+      return ended;
+    });
+  }
+
+  async #overview(run: Run): Promise<RunOverview> {
+    return this.#states.overview(run, await this.#drafting.left(run));
+  }
+}
+
+function sourceOf(source: string | undefined, node: Node): string {
+  if (source !== undefined) return source;
+  throw new KernelEvolveError("corrupt", `node ${node.id}: its source ${node.candidate} is not in the store`);
+}
+
+function checkedTokens(given: number | undefined): number {
+  if (given === undefined) return DEFAULT_TOKEN_BUDGET;
+  if (given === 0 || (Number.isFinite(given) && given >= MIN_TOKEN_BUDGET && given <= 1_000_000))
+    return given;
+  throw new KernelEvolveError(
+    "invalid_argument",
+    `token_budget: ${given} is not 0 (no prompt) or from ${MIN_TOKEN_BUDGET} to 1,000,000`,
+  );
+}

@@ -1,0 +1,87 @@
+import { randomBytes } from "node:crypto";
+import { KernelEvolveError } from "../domain/errors.ts";
+import { type Budget, budgetSchema, type PolicyName, type Run } from "../domain/run.ts";
+import type { EvolutionService, ProblemService, TargetService } from "../domain/services.ts";
+import { policies, resolveParameters } from "./selection/index.ts";
+
+const DEFAULT_POLICY: PolicyName = "islands";
+
+/** An identifier that sorts by time and cannot be guessed. */
+export function newId(kind: "run" | "claim" | "node"): string {
+  return `${kind}_${Date.now().toString(36)}${randomBytes(6).toString("hex")}`;
+}
+
+/**
+ * The run that `input` asks for, checked and complete: names resolved, policy parameters filled in and within bounds.
+ * @throws invalid_argument naming the argument, not_found for problem or target.
+ */
+export async function newRun(
+  input: Parameters<EvolutionService["start"]>[0],
+  services: { readonly problems: ProblemService; readonly targets: TargetService },
+): Promise<Run> {
+  const problem = await services.problems.get(input.problem);
+  const target = await services.targets.get(input.target);
+  const abstraction = input.abstraction ?? Object.keys(target.abstractions)[0];
+  const toolchain =
+    abstraction === undefined || !Object.hasOwn(target.abstractions, abstraction)
+      ? undefined
+      : target.abstractions[abstraction];
+  if (abstraction === undefined || toolchain === undefined) {
+    throw new KernelEvolveError(
+      "invalid_argument",
+      `abstraction: target ${target.id} has no ${JSON.stringify(abstraction)}`,
+      {
+        fix: `Use one of: ${Object.keys(target.abstractions).join(", ")}.`,
+      },
+    );
+  }
+  const baselines = Object.keys(toolchain.baselines);
+  const baseline = input.baseline ?? (baselines.includes("reference") ? "reference" : baselines[0]);
+  if (baseline === undefined || !baselines.includes(baseline)) {
+    throw new KernelEvolveError(
+      "invalid_argument",
+      `baseline: ${abstraction} on ${target.id} has no baseline ${JSON.stringify(baseline)}`,
+      {
+        fix: `Use one of: ${baselines.join(", ")}.`,
+      },
+    );
+  }
+  const policy = policies[input.policy ?? DEFAULT_POLICY];
+  return {
+    id: newId("run"),
+    problem: problem.id,
+    target: target.id,
+    abstraction,
+    baseline,
+    policy: policy.name,
+    policy_params: { ...resolveParameters(policy, input.policy_params ?? {}) },
+    budget: checkedBudget(input.budget),
+    seed: checkedSeed(input.seed ?? 0),
+    state: "open",
+    created_at: new Date().toISOString(),
+  };
+}
+
+/** A run must be able to end by itself: a goal alone may never be reached. */
+function checkedBudget(budget: Budget): Budget {
+  const parsed = budgetSchema.safeParse(budget);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new KernelEvolveError(
+      "invalid_argument",
+      `budget.${issue?.path.join(".") ?? ""}: ${issue?.message ?? "malformed"}`,
+    );
+  }
+  const { nodes, seconds, device_seconds: device, stall } = parsed.data;
+  if (nodes === undefined && seconds === undefined && device === undefined && stall === undefined) {
+    throw new KernelEvolveError("invalid_argument", "budget: nothing bounds the run", {
+      fix: 'Give at least one of nodes, seconds, device_seconds, stall; for example {"nodes": 50}.',
+    });
+  }
+  return parsed.data;
+}
+
+function checkedSeed(seed: number): number {
+  if (Number.isSafeInteger(seed)) return seed;
+  throw new KernelEvolveError("invalid_argument", `seed: ${seed} is not a whole number`);
+}

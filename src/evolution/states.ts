@@ -1,0 +1,111 @@
+import { KernelEvolveError } from "../domain/errors.ts";
+import type { Node, Run, Spent } from "../domain/run.ts";
+import type { RunOverview } from "../domain/services.ts";
+import type { GraphRepository } from "../store/index.ts";
+import { type Policy, Population, policies, resolveParameters } from "./selection/index.ts";
+import type { Parameters } from "./selection/policy.ts";
+import { budgetLeft } from "./termination.ts";
+
+/** Failures in a row up to which a node counts as frontier where the policy has no such parameter. */
+const REPAIR_DEPTH = 3;
+
+/** What is kept in memory of one run. All of it follows from the store, and is read on from there. */
+export class RunState {
+  readonly policy: Policy;
+  readonly parameters: Parameters;
+  readonly population = new Population();
+  #deviceSeconds = 0;
+  #passed = 0;
+  #best: Node | null = null;
+  #bestStep = -1;
+
+  constructor(run: Run) {
+    this.policy = policies[run.policy];
+    this.parameters = resolveParameters(this.policy, run.policy_params);
+  }
+
+  /** Takes in nodes in step order, from this process or another. */
+  absorb(nodes: readonly Node[]): void {
+    const fresh = nodes.filter((node) => node.step > this.population.lastStep);
+    this.population.addAll(fresh);
+    for (const node of fresh) {
+      this.#deviceSeconds += node.device_seconds;
+      if (node.verdict === "passed") this.#passed += 1;
+      if (node.fitness > (this.#best?.fitness ?? 0)) {
+        this.#best = node;
+        this.#bestStep = node.step;
+      }
+    }
+  }
+
+  /** The node of highest fitness, null while none is credited. */
+  get best(): Node | null {
+    return this.#best;
+  }
+
+  get passed(): number {
+    return this.#passed;
+  }
+
+  /** What may be expanded now: every passed node, and failed leaves that are worth a repair. */
+  get frontier(): number {
+    const depth = this.parameters["repair_depth"] ?? REPAIR_DEPTH;
+    return this.population.elite().length + this.population.repairable(depth).length;
+  }
+
+  spent(seconds: number): Spent {
+    const nodes = this.population.size;
+    return {
+      nodes,
+      seconds,
+      device_seconds: this.#deviceSeconds,
+      since_best: this.#best === null ? nodes : this.population.lastStep - this.#bestStep,
+    };
+  }
+}
+
+/** The states of all runs that were asked for. */
+export class RunStates {
+  readonly #graph: GraphRepository;
+  readonly #states = new Map<string, RunState>();
+
+  constructor(graph: GraphRepository) {
+    this.#graph = graph;
+  }
+
+  /** @throws not_found */
+  run(id: string): Run {
+    const run = this.#graph.run(id);
+    if (run === undefined) {
+      throw new KernelEvolveError("not_found", `run: there is no run ${JSON.stringify(id.slice(0, 80))}`, {
+        fix: "evolve_status without a run lists the runs there are; evolve_start opens one",
+      });
+    }
+    return run;
+  }
+
+  /** The run's state, up to date with the store: only nodes after the last known step are read. */
+  of(run: Run): RunState {
+    const known = this.#states.get(run.id);
+    const state = known ?? new RunState(run);
+    if (known === undefined) this.#states.set(run.id, state);
+    state.absorb(this.#graph.nodes(run.id, { after_step: state.population.lastStep, order: "step" }));
+    return state;
+  }
+
+  overview(run: Run, seedsLeft: number): RunOverview {
+    const state = this.of(run);
+    const spent = state.spent(this.#graph.activeSeconds(run.id));
+    return {
+      run,
+      spent,
+      left: budgetLeft(run.budget, spent),
+      best: state.best,
+      nodes: spent.nodes,
+      passed: state.passed,
+      frontier: state.frontier,
+      open_claims: this.#graph.countOpenClaims(run.id),
+      seeds_left: seedsLeft,
+    };
+  }
+}
