@@ -1,0 +1,4 @@
+export { loadProblems, makeProblem, problemFolders, readProblemFolder } from "./load.ts";
+export type { Grader, ProblemRecords } from "./ports.ts";
+export { Problems } from "./service.ts";
+export { importFlashInferTrace } from "./trace.ts";

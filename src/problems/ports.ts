@@ -1,0 +1,14 @@
+import type { Grading, Problem, WorkContext } from "../domain/index.ts";
+
+/** Where registered problems and gradings are kept; the store implements it. */
+export interface ProblemRecords {
+  put(problem: Problem): void;
+  get(id: string): Problem | undefined;
+  byName(name: string): Problem | undefined;
+  list(): Problem[];
+  grading(contentHash: string, target: string): Grading | undefined;
+  putGrading(contentHash: string, target: string, grading: Grading): void;
+}
+
+/** Runs the null battery; given by the composition root, because it needs the harness. */
+export type Grader = (problem: Problem, target: string, context: WorkContext) => Promise<Grading>;

@@ -1,0 +1,125 @@
+import {
+  type Definition,
+  KernelEvolveError,
+  type Problem,
+  type ProblemService,
+  type ProblemSummary,
+  type WorkContext,
+  type Workload,
+} from "../domain/index.ts";
+import { nearest } from "../platform/nearest.ts";
+import { checkNativeDefinition, prototype } from "./abi.ts";
+import { type LoadedProblems, loadProblems, makeProblem } from "./load.ts";
+import type { Grader, ProblemRecords } from "./ports.ts";
+import { findSeeds } from "./seeds.ts";
+
+/** Shipped and registered problems. */
+export class Problems implements ProblemService {
+  readonly #records: ProblemRecords;
+  readonly #grade: Grader;
+  readonly #inherits: (target: string) => Promise<readonly string[]>;
+  #loaded: LoadedProblems | undefined;
+  readonly #grading = new Map<string, Promise<Problem>>();
+
+  constructor(parts: {
+    records: ProblemRecords;
+    grade: Grader;
+    inherits: (target: string) => Promise<readonly string[]>;
+  }) {
+    this.#records = parts.records;
+    this.#grade = parts.grade;
+    this.#inherits = parts.inherits;
+  }
+
+  #shipped(): LoadedProblems {
+    this.#loaded ??= loadProblems();
+    return this.#loaded;
+  }
+
+  /** Problem folders that could not be read, and why. */
+  faults(): readonly string[] {
+    return this.#shipped().faults;
+  }
+
+  async list(): Promise<ProblemSummary[]> {
+    const all = [...this.#shipped().problems.values(), ...this.#records.list()];
+    return all.map((problem) => ({
+      id: problem.id,
+      name: problem.definition.name,
+      op_type: problem.definition.op_type,
+      description: problem.definition.description ?? "",
+      workloads: problem.workloads.length,
+      degenerate: problem.grading?.degenerate ?? null,
+      source: problem.source,
+    }));
+  }
+
+  async get(idOrName: string): Promise<Problem> {
+    const shipped = this.#shipped().problems;
+    const byName = shipped.get(idOrName) ?? this.#records.byName(idOrName);
+    if (byName !== undefined) return byName;
+    const byId =
+      [...shipped.values()].find((problem) => problem.id === idOrName) ?? this.#records.get(idOrName);
+    if (byId !== undefined) return byId;
+    const known = [...shipped.keys(), ...this.#records.list().map((problem) => problem.definition.name)];
+    const close = nearest(idOrName, known);
+    throw new KernelEvolveError("not_found", `problem "${idOrName.slice(0, 100)}" is unknown`, {
+      fix:
+        close.length > 0
+          ? `did you mean ${close.join(" or ")}? Or register it with problem_register`
+          : `register it with problem_register; shipped: ${known.join(", ")}`,
+    });
+  }
+
+  async register(
+    input: { definition: Definition; workloads: Workload[]; cache?: "cold" | "warm" },
+    target: string,
+    context: WorkContext,
+  ): Promise<Problem> {
+    checkNativeDefinition(input.definition);
+    if (this.#shipped().problems.has(input.definition.name)) {
+      throw new KernelEvolveError(
+        "conflict",
+        `definition.name: "${input.definition.name}" is a shipped problem`,
+        { fix: "choose another name" },
+      );
+    }
+    const problem = makeProblem(input.definition, input.workloads, {
+      source: "registered",
+      ...(input.cache === undefined ? {} : { cache: input.cache }),
+    });
+    const known = this.#records.get(problem.id);
+    const graded = await this.graded(known ?? problem, target, context);
+    if (known === undefined) this.#records.put(graded);
+    return graded;
+  }
+
+  async graded(problem: Problem, target: string, context: WorkContext): Promise<Problem> {
+    const known = this.#records.grading(problem.content_hash, target);
+    if (known !== undefined) return { ...problem, grading: known };
+    // Two evaluations that start together grade once.
+    const key = `${problem.content_hash} ${target}`;
+    const running =
+      this.#grading.get(key) ??
+      this.#grade(problem, target, context)
+        .then((grading) => {
+          this.#records.putGrading(problem.content_hash, target, grading);
+          return { ...problem, grading };
+        })
+        .finally(() => this.#grading.delete(key));
+    this.#grading.set(key, running);
+    return await running;
+  }
+
+  prototype(problem: Problem, abstraction: string): string {
+    return prototype(problem.definition, abstraction);
+  }
+
+  async seeds(
+    problem: Problem,
+    target: string,
+    abstraction: string,
+  ): Promise<{ name: string; source: string; note: string }[]> {
+    return findSeeds(problem, [target, ...(await this.#inherits(target))], abstraction);
+  }
+}
