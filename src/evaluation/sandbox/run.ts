@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { KernelEvolveError } from "../../domain/index.ts";
 import { probeSandbox } from "../../platform/sandbox-probe.ts";
 import { type ProcessResult, runProcess } from "../../platform/subprocess.ts";
 import { type ProgramLimits, programSandbox } from "./profile.ts";
@@ -29,7 +30,8 @@ export async function withJobFolder<T>(work: (folder: string, uid: number) => Pr
   const folder = mkdtempSync(join(tmpdir(), "kernelevolve-job-"));
   const uid = sandboxUid();
   try {
-    chmodSync(folder, 0o700);
+    // Others may pass through (bubblewrap has given up root's powers by then), not list.
+    chmodSync(folder, 0o711);
     if (process.getuid?.() === 0) chownSync(folder, uid, uid);
     return await work(folder, uid);
   } finally {
@@ -49,7 +51,7 @@ export async function runSandboxed(input: {
   readOnly?: readonly { from: string; to: string }[];
 }): Promise<ProcessResult> {
   const probe = await probeSandbox();
-  return await runProcess({
+  const result = await runProcess({
     argv: programSandbox(probe, input),
     cwd: input.jobFolder,
     timeoutMs: input.timeoutMs,
@@ -57,6 +59,11 @@ export async function runSandboxed(input: {
     ...(input.cap === undefined ? {} : { cap: input.cap }),
     env: { HOME: "/tmp", TMPDIR: probe.bwrap === undefined ? input.jobFolder : "/tmp" },
   });
+  // What the sandbox itself says is no message of the program in it.
+  if (result.code !== 0 && /^(bwrap|setpriv|prlimit): /.test(result.stderr)) {
+    throw new KernelEvolveError("infrastructure", `the sandbox could not be set up: ${result.stderr.slice(0, 300)}`);
+  }
+  return result;
 }
 
 /** Reads a file that untrusted work left: a regular file only, never through a link, at most `limit` bytes. */

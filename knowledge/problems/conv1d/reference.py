@@ -1,0 +1,5 @@
+import torch
+
+
+def run(x, weight, bias):
+    return torch.nn.functional.conv1d(x, weight, bias)

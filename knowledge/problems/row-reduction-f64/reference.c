@@ -1,0 +1,8 @@
+#include "kernel.h"
+void kernel(const real_t *x, real_t *y, int64_t M, int64_t N) {
+  for (int64_t i = 0; i < M; i++) {
+    real_t sum = 0;
+    for (int64_t j = 0; j < N; j++) sum += x[i * N + j];
+    y[i] = sum;
+  }
+}
