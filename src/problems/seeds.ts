@@ -12,8 +12,8 @@ export interface Seed {
 const EXTENSIONS: Readonly<Record<string, string>> = { c: ".c", cpp: ".cpp" };
 
 /**
- * Kernels to start from: files of `knowledge/kernels/<target>/<op_type>/` whose header says `ke:problem` with this problem's name
- * or its op_type. The first comment line that is no `ke:` line is the note.
+ * Kernels to start from: files of `knowledge/kernels/<target>/<op_type>/` whose header says `ke:problem` with this problem's name.
+ * The first comment line that is no `ke:` line is the note.
  */
 export function findSeeds(problem: Problem, targets: readonly string[], abstraction: string): Seed[] {
   const extension = EXTENSIONS[abstraction];
@@ -27,7 +27,7 @@ export function findSeeds(problem: Problem, targets: readonly string[], abstract
       if (!file.endsWith(extension)) continue;
       const source = readFileSync(join(folder, file), "utf8");
       const meant = /^\/\/ ke:problem (\S+)/m.exec(source)?.[1];
-      if (meant !== name && meant !== op_type) continue;
+      if (meant !== name) continue;
       const note = /^\/\/ (?!ke:)(.*)$/m.exec(source)?.[1] ?? file;
       seeds.push({ name: file.slice(0, -extension.length), source, note });
     }

@@ -120,6 +120,15 @@ export class Problems implements ProblemService {
     target: string,
     abstraction: string,
   ): Promise<{ name: string; source: string; note: string }[]> {
-    return findSeeds(problem, [target, ...(await this.#inherits(target))], abstraction);
+    const shipped = findSeeds(problem, [target, ...(await this.#inherits(target))], abstraction);
+    const plain = problem.definition.reference_c;
+    if (plain === undefined || (abstraction !== "c" && abstraction !== "cpp")) return shipped;
+    const header = [
+      `// ke:problem ${problem.definition.name}`,
+      "// ke:technique plain",
+      "// ke:flags -O3 -march=native -ffast-math",
+      "// ke:tunable-flags {-ffast-math,-funroll-loops,-ftree-loop-distribution,-floop-interchange,-fno-tree-vectorize}",
+    ];
+    return [...shipped, { name: "reference", source: `${header.join("\n")}\n${plain}`, note: "the problem's own reference, built to be tuned" }];
   }
 }

@@ -18,6 +18,9 @@
 
 #define TEXT_CAP 65536
 
+static cpu_set_t all_cpus, host_cpus;
+static bool pinned;
+
 static void futex_wake(_Atomic uint32_t *word) { syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0); }
 static void futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t ns) {
   struct timespec limit = {.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
@@ -37,8 +40,22 @@ static int object_fd(const char *path) {
   return out;
 }
 
+/* One processor for the judge, the others for the hosts: sharing one, they would wait for each other's turn. */
+void pin_judge(const struct job *job) {
+  if (sched_getaffinity(0, sizeof all_cpus, &all_cpus) != 0 || CPU_COUNT(&all_cpus) < 2 || job->threads > 1) return;
+  int last = CPU_SETSIZE - 1;
+  while (!CPU_ISSET(last, &all_cpus)) last--;
+  host_cpus = all_cpus;
+  CPU_CLR(last, &host_cpus);
+  cpu_set_t own;
+  CPU_ZERO(&own);
+  CPU_SET(last, &own);
+  pinned = sched_setaffinity(0, sizeof own, &own) == 0;
+}
+
 static void child(const struct job *job, const int *fds, int out) {
   setsid();
+  if (pinned) sched_setaffinity(0, sizeof host_cpus, &host_cpus);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   for (uint32_t i = 0; i < job->cgroups; i++) {
     int fd = open(job->cgroup[i], O_WRONLY | O_CLOEXEC);

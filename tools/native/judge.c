@@ -61,7 +61,10 @@ int main(int argc, char **argv) {
       fclose(group);
     }
   }
-  if (job->mode == MODE_BENCHMARK) take_device(job);
+  if (job->mode == MODE_BENCHMARK) {
+    take_device(job);
+    pin_judge(job);
+  }
   for (uint32_t i = 0; i < job->workloads; i++) {
     oracle_start(job, &job->workload[i]);
     if (job->mode == MODE_VERIFY) verify_workload(job, &job->workload[i]);

@@ -127,6 +127,7 @@ struct host {
 bool host_start(struct host *h, const struct job *job, const struct workload *w, const struct region *inputs, const char *object, enum role role,
                 const char *name);
 enum outcome host_call(struct host *h, const struct job *job, bool spin, bool touch, uint64_t *judge_ns, uint64_t *host_ns);
+void pin_judge(const struct job *job);
 void host_stop(struct host *h);
 void host_free(struct host *h);
 void host_drain(struct host *h);
