@@ -1,0 +1,179 @@
+import { z } from "zod";
+import { autotuneDriver } from "../agent/autotune/driver.ts";
+import {
+  type Driver,
+  definitionSchema,
+  type EvaluateOptions,
+  KernelEvolveError,
+  type RunOverview,
+  type Services,
+  stageSchema,
+  type WorkContext,
+  workloadSchema,
+} from "../domain/index.ts";
+import { Evaluations, gradeProblem } from "../evaluation/index.ts";
+import { Evolution } from "../evolution/index.ts";
+import { LocalJobs } from "../jobs/index.ts";
+import { Problems } from "../problems/index.ts";
+import { Archive, openStore } from "../store/index.ts";
+import { Targets } from "../targets/index.ts";
+
+const evaluateArgs = z.object({
+  source: z.string(),
+  problem: z.string(),
+  target: z.string(),
+  abstraction: z.string(),
+  stages: z.array(stageSchema).optional(),
+  workloads: z.array(z.string()).optional(),
+  benchmark_seconds: z.number().optional(),
+  tunables: z.record(z.string(), z.string()).optional(),
+  use_cache: z.boolean().optional(),
+});
+const registerArgs = z.object({
+  definition: definitionSchema,
+  workloads: z.array(workloadSchema),
+  cache: z.enum(["cold", "warm"]).optional(),
+  target: z.string(),
+});
+const submitArgs = z.object({
+  run: z.string(),
+  claim: z.string(),
+  source: z.string(),
+  rationale: z.string(),
+  proposer: z.string(),
+  tunables: z.record(z.string(), z.string()).optional(),
+  benchmark_seconds: z.number().optional(),
+});
+const driveArgs = z.object({ run: z.string(), driver: z.string() });
+const exportArgs = z.object({ run: z.string(), directory: z.string() });
+
+export type EvaluateArgs = z.infer<typeof evaluateArgs>;
+
+/**
+ * Joins the services over one data home: the only place that knows every implementation.
+ * `resume` goes on with jobs that an ended server left (a server does, a one-shot command does not).
+ */
+export function createServices(home: string, options: { resume?: boolean } = {}): Services {
+  const store = openStore(home);
+  const targets = new Targets();
+  const problems = new Problems({
+    records: store.problems,
+    grade: (problem, target, context) => gradeProblem(problem, target, targets, context),
+    inherits: async (target) => (await targets.get(target)).inherits,
+  });
+  const evaluations = new Evaluations({
+    targets,
+    cache: store.evaluations,
+    artifacts: store.artifacts,
+    graded: (problem, target, context) => problems.graded(problem, target, context),
+  });
+  const archive = new Archive(home);
+  const evolution = new Evolution({ graph: store.graph, archive, problems, targets, evaluations });
+  const drivers = new Map<string, Driver>([["autotune", autotuneDriver({ evolution })]]);
+  const jobs = new LocalJobs(store.jobs);
+
+  const handle = <T>(
+    kind: string,
+    schema: z.ZodType<T>,
+    run: (args: T, context: WorkContext) => Promise<unknown>,
+  ): void => jobs.register(kind, { run: (args, context) => run(schema.parse(args), context) });
+  handle("evaluate", evaluateArgs, async ({ source, problem, target, abstraction, ...rest }, context) => {
+    const found = await problems.get(problem);
+    const record = await evaluations.evaluate(
+      { source, problem: found, target, abstraction },
+      definedOnly(rest),
+      context,
+    );
+    return { evaluation: record.id, cached: record.cached };
+  });
+  handle("register", registerArgs, async ({ definition, workloads, cache, target }, context) => {
+    const made = await problems.register(
+      { definition, workloads, ...(cache === undefined ? {} : { cache }) },
+      target,
+      context,
+    );
+    return { problem: made.id };
+  });
+  handle(
+    "grade",
+    z.object({ problem: z.string(), target: z.string() }),
+    async ({ problem, target }, context) => {
+      await problems.graded(await problems.get(problem), target, context);
+      return { problem };
+    },
+  );
+  handle("prepare", z.object({ run: z.string() }), async ({ run }, context) =>
+    summary(await evolution.prepare(run, context)),
+  );
+  handle("submit", submitArgs, async (args, context) => {
+    const { tunables, benchmark_seconds, ...input } = args;
+    const result = await evolution.submit(
+      {
+        ...input,
+        ...(tunables === undefined ? {} : { tunables }),
+        ...(benchmark_seconds === undefined ? {} : { benchmark_seconds }),
+      },
+      context,
+    );
+    return {
+      node: result.node.id,
+      evaluation: result.record.id,
+      finished: result.finished,
+      duplicate_of: result.duplicate_of ?? null,
+    };
+  });
+  handle("evolve", driveArgs, async ({ run, driver }, context) => {
+    const chosen = drivers.get(driver);
+    if (chosen === undefined) {
+      throw new KernelEvolveError("invalid_argument", `driver: "${driver}" is unknown`, {
+        fix: `use one of ${[...drivers.keys()].join(", ")}`,
+      });
+    }
+    return summary(await chosen.drive(run, context));
+  });
+  handle("export", exportArgs, async ({ run, directory }, context) => {
+    const { files, best } = await evolution.export(run, directory, context);
+    return { run, files, best: best?.id ?? null };
+  });
+  if (options.resume === true) jobs.resume();
+
+  let closing: Promise<void> | undefined;
+  return {
+    targets,
+    problems,
+    evaluations,
+    artifacts: store.artifacts,
+    jobs,
+    evolution,
+    drivers,
+    close: () => {
+      closing ??= (async () => {
+        await jobs.close();
+        await evolution.close();
+        await archive.settled();
+        store.close();
+      })();
+      return closing;
+    },
+  };
+}
+
+function summary(overview: RunOverview): { run: string; state: string; best: string | null } {
+  return { run: overview.run.id, state: overview.run.state, best: overview.best?.id ?? null };
+}
+
+function definedOnly(options: {
+  stages?: EvaluateArgs["stages"];
+  workloads?: EvaluateArgs["workloads"];
+  benchmark_seconds?: number | undefined;
+  tunables?: EvaluateArgs["tunables"];
+  use_cache?: boolean | undefined;
+}): EvaluateOptions {
+  return {
+    ...(options.stages === undefined ? {} : { stages: options.stages }),
+    ...(options.workloads === undefined ? {} : { workloads: options.workloads }),
+    ...(options.benchmark_seconds === undefined ? {} : { benchmark_seconds: options.benchmark_seconds }),
+    ...(options.tunables === undefined ? {} : { tunables: options.tunables }),
+    ...(options.use_cache === undefined ? {} : { use_cache: options.use_cache }),
+  };
+}

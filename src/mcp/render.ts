@@ -1,0 +1,246 @@
+import { z } from "zod";
+import {
+  diagnosisSchema,
+  type EvaluationRecord,
+  type Node,
+  type RunOverview,
+  reasonSchema,
+  type Speedup,
+  speedupSchema,
+} from "../domain/index.ts";
+
+/** A speedup in words: `3.21x [3.15, 3.27]`, with what it lacks to be credited. */
+export function speedupText(speedup: Speedup): string {
+  const interval = `${speedup.ratio.toFixed(3)}x [${speedup.low.toFixed(3)}, ${speedup.high.toFixed(3)}]`;
+  return `${interval} over ${speedup.baseline}${speedup.credited ? "" : " (not credited)"}`;
+}
+
+const round = (value: number, digits = 4): number => Number(value.toPrecision(digits));
+
+/** The record in a form that fits a model's context; the whole one stays readable by its id with `artifact_read`. */
+export const compactRecordSchema = z.object({
+  id: z.string(),
+  candidate: z.string(),
+  problem: z.string(),
+  target: z.string(),
+  verdict: z.enum(["passed", "flagged", "rejected"]),
+  status: z.string(),
+  reasons: z.array(reasonSchema),
+  speedups: z.array(speedupSchema),
+  roofline: z.number().optional(),
+  diagnosis: diagnosisSchema.optional(),
+  stages: z.record(z.string(), z.unknown()),
+  sandbox: z.enum(["full", "limited"]),
+  device: z.string(),
+  versions: z.record(z.string(), z.string()),
+  cached: z.boolean(),
+});
+export type CompactRecord = z.infer<typeof compactRecordSchema>;
+
+export function compactRecord(record: EvaluationRecord): CompactRecord {
+  const { compile, verify, benchmark, profile } = record.stages;
+  const base = (stage: {
+    status: string;
+    seconds: number;
+    artifacts: Record<string, string>;
+  }): Record<string, unknown> => ({
+    status: stage.status,
+    seconds: round(stage.seconds, 3),
+    ...(Object.keys(stage.artifacts).length === 0 ? {} : { artifacts: stage.artifacts }),
+  });
+  const rounded = (speedup: Speedup): Speedup => ({
+    ...speedup,
+    ratio: round(speedup.ratio, 5),
+    low: round(speedup.low, 5),
+    high: round(speedup.high, 5),
+  });
+  return {
+    id: record.id,
+    candidate: record.candidate,
+    problem: record.problem,
+    target: record.target,
+    verdict: record.verdict,
+    status: record.status,
+    reasons: record.reasons
+      .slice(0, 6)
+      .map((reason) => ({ ...reason, message: reason.message.slice(0, 400) })),
+    speedups: record.speedups.map(rounded),
+    ...(record.roofline === undefined ? {} : { roofline: round(record.roofline, 3) }),
+    ...(record.diagnosis === undefined ? {} : { diagnosis: record.diagnosis }),
+    stages: {
+      ...(compile === undefined
+        ? {}
+        : {
+            compile: {
+              ...base(compile),
+              cached: compile.cached,
+              ...(compile.binary_bytes === undefined ? {} : { binary_bytes: compile.binary_bytes }),
+              ...(compile.diagnostics === undefined
+                ? {}
+                : { diagnostics: compile.diagnostics.slice(0, 1500) }),
+            },
+          }),
+      ...(verify === undefined
+        ? {}
+        : {
+            verify: {
+              ...base(verify),
+              passed: verify.workloads.filter((one) => one.passed).map((one) => one.workload),
+              failed: verify.workloads.filter((one) => !one.passed).map((one) => one.workload),
+              worst_error_over_tolerance: round(
+                Math.max(0, ...verify.workloads.map((one) => one.worst_error ?? 0)),
+                3,
+              ),
+            },
+          }),
+      ...(benchmark === undefined
+        ? {}
+        : {
+            benchmark: {
+              ...base(benchmark),
+              clock: benchmark.clock,
+              cache: benchmark.cache,
+              workloads: benchmark.workloads.slice(0, 8).map((one) => ({
+                workload: one.workload,
+                outcome: one.outcome,
+                candidate_us: round(one.candidate.median_ns / 1000),
+                p10_us: round(one.candidate.p10_ns / 1000),
+                p90_us: round(one.candidate.p90_ns / 1000),
+                ...(one.roofline === undefined ? {} : { roofline: round(one.roofline, 3) }),
+                noise_floor: round(one.noise_floor, 2),
+                pairs: one.pairs,
+                speedups: one.speedups.map(
+                  (speedup) =>
+                    `${speedup.baseline} ${speedup.ratio.toFixed(3)} [${speedup.low.toFixed(3)}, ${speedup.high.toFixed(3)}]`,
+                ),
+              })),
+            },
+          }),
+      ...(profile === undefined
+        ? {}
+        : {
+            profile: {
+              ...base(profile),
+              profiler: profile.profiler,
+              method: profile.method,
+              metrics: Object.fromEntries(
+                Object.entries(profile.metrics).map(([name, value]) => [name, round(value)]),
+              ),
+              remarks: profile.remarks.slice(0, 14).map((remark) => remark.slice(0, 240)),
+            },
+          }),
+    },
+    sandbox: record.sandbox,
+    device: record.device,
+    versions: { ...record.versions, flags: (record.versions["flags"] ?? "").slice(0, 400) },
+    cached: record.cached,
+  };
+}
+
+/** The record for people, in a few lines. */
+export function recordText(record: EvaluationRecord): string {
+  const lines = [
+    `${record.verdict.toUpperCase()} (${record.status}) ${record.problem} on ${record.target}${record.cached ? ", from the cache" : ""}`,
+  ];
+  for (const speedup of record.speedups) lines.push(`speedup ${speedupText(speedup)}`);
+  if (record.roofline !== undefined) lines.push(`${(record.roofline * 100).toFixed(1)} % of the roofline`);
+  for (const reason of record.reasons.slice(0, 6))
+    lines.push(
+      `- ${reason.code}${reason.workload === undefined ? "" : ` (${reason.workload})`}: ${reason.message}`,
+    );
+  if (record.diagnosis !== undefined) {
+    lines.push(`bottleneck: ${record.diagnosis.bottleneck}; ${record.diagnosis.evidence}`);
+    lines.push(...record.diagnosis.advice.map((advice) => `  try: ${advice}`));
+  }
+  const compile = record.stages.compile;
+  if (compile?.diagnostics !== undefined && record.status === "compile_error")
+    lines.push("compiler (untrusted text):", compile.diagnostics.slice(0, 1500));
+  lines.push(`sandbox ${record.sandbox}; ${record.device}; evaluation ${record.id}`);
+  return lines.join("\n");
+}
+
+export const nodeSummarySchema = z.object({
+  node: z.string(),
+  step: z.number(),
+  operator: z.string(),
+  parents: z.array(z.string()),
+  verdict: z.string(),
+  status: z.string(),
+  fitness: z.number(),
+  speedup: z.string().optional(),
+  rationale: z.string(),
+  evaluation: z.string(),
+});
+
+export function nodeSummary(node: Node): z.infer<typeof nodeSummarySchema> {
+  return {
+    node: node.id,
+    step: node.step,
+    operator: node.operator,
+    parents: [...node.parents],
+    verdict: node.verdict,
+    status: node.status,
+    fitness: round(node.fitness, 5),
+    ...(node.speedup === undefined ? {} : { speedup: speedupText(node.speedup) }),
+    rationale: node.rationale.slice(0, 160),
+    evaluation: node.evaluation,
+  };
+}
+
+export const overviewSchema = z.object({
+  run: z.string(),
+  problem: z.string(),
+  target: z.string(),
+  state: z.string(),
+  stop_reason: z.string().optional(),
+  policy: z.string(),
+  baseline: z.string(),
+  spent: z.record(z.string(), z.number()),
+  left: z.record(z.string(), z.number()),
+  nodes: z.number(),
+  passed: z.number(),
+  open_claims: z.number(),
+  seeds_left: z.number(),
+  best: nodeSummarySchema.nullable(),
+});
+
+export function overviewOf(overview: RunOverview): z.infer<typeof overviewSchema> {
+  const { run } = overview;
+  const numbers = (values: object): Record<string, number> =>
+    Object.fromEntries(
+      Object.entries(values).flatMap(([name, value]) =>
+        typeof value === "number" ? [[name, round(value)]] : [],
+      ),
+    );
+  return {
+    run: run.id,
+    problem: run.problem,
+    target: run.target,
+    state: run.state,
+    ...(run.stop_reason === undefined ? {} : { stop_reason: run.stop_reason }),
+    policy: run.policy,
+    baseline: run.baseline,
+    spent: numbers(overview.spent),
+    left: numbers(overview.left),
+    nodes: overview.nodes,
+    passed: overview.passed,
+    open_claims: overview.open_claims,
+    seeds_left: overview.seeds_left,
+    best: overview.best === null ? null : nodeSummary(overview.best),
+  };
+}
+
+export function overviewText(overview: RunOverview): string {
+  const shown = overviewOf(overview);
+  const pairs = (values: Record<string, number>): string =>
+    Object.entries(values)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(", ") || "unbounded";
+  return [
+    `run ${shown.run}: ${shown.problem} on ${shown.target}, ${shown.state}${shown.stop_reason === undefined ? "" : ` (${shown.stop_reason})`}`,
+    `${shown.nodes} nodes, ${shown.passed} passed; spent ${pairs(shown.spent)}; left ${pairs(shown.left)}`,
+    shown.best === null
+      ? "no credited speedup yet"
+      : `best: step ${shown.best.step}, ${shown.best.speedup ?? ""} (node ${shown.best.node})`,
+  ].join("\n");
+}

@@ -1,0 +1,50 @@
+import { z } from "zod";
+import { definitionSchema, KernelEvolveError, workloadSchema } from "../../domain/index.ts";
+import { defineTool, shared } from "../define.ts";
+import { startAndWait } from "../jobs.ts";
+import { outcomeOf, outcomeSchema } from "../outcome.ts";
+
+export const problemRegister = defineTool({
+  name: "problem_register",
+  title: "Register a problem",
+  description: [
+    "Makes a problem of a definition (FlashInfer-Trace schema) and its workloads, and grades it: candidates that compute nothing are tried, and what they pass is not credited later.",
+    'definition: {name, op_type, axes: {N: {type: "var"} | {type: "const", value}}, inputs: {x: {shape: ["N"] | null, dtype}}, outputs: {y: {shape, dtype}}, reference_c, constraints?: ["B1 == B + 1"], cost?: {flops: "2*N", bytes?}, tolerance?: {y: {rtol, atol_rms}}}.',
+    "reference_c: C source of void kernel(<inputs>, <outputs>, <axes as int64_t>) with real_t for floating tensors: the plain correct loop. It becomes the oracle (in a wider type) and the baseline.",
+    'workloads: [{uuid, axes: {N: 1000}, role: "timed" | "edge", inputs: {eps: {type: "scalar", value}, x: {type: "random", generator: {distribution: "normal" | "uniform" | "integers" | "sorted" | "offsets" | "constant", ...}}}}]. Add edge workloads: 1, primes, empty.',
+  ].join("\n"),
+  input: z.strictObject({
+    definition: z.record(z.string(), z.unknown()).describe("The definition, see above"),
+    workloads: z
+      .array(z.record(z.string(), z.unknown()))
+      .min(1)
+      .max(200)
+      .describe("The workloads, see above"),
+    cache: z.enum(["cold", "warm"]).default("cold").describe("Cache state before each timed call"),
+    target: shared.target,
+    wait_seconds: shared.wait_seconds,
+  }),
+  output: outcomeSchema,
+  annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  handle: async ({ definition, workloads, cache, target, wait_seconds }, context) => {
+    const args = {
+      definition: field(definitionSchema, definition, "definition"),
+      workloads: workloads.map((workload, index) => field(workloadSchema, workload, `workloads.${index}`)),
+      cache,
+      target,
+    };
+    const job = await startAndWait("register", args, wait_seconds, context);
+    return await outcomeOf(job, await context.services(), "problem_describe");
+  },
+});
+
+function field<T>(schema: z.ZodType<T>, value: unknown, name: string): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues
+    .slice(0, 5)
+    .map((issue) => `${[name, ...issue.path].join(".")}: ${issue.message}`);
+  throw new KernelEvolveError("invalid_argument", issues.join("; "), {
+    fix: "the fields are described with this tool",
+  });
+}
