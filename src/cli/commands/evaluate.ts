@@ -1,0 +1,88 @@
+import { readFileSync } from "node:fs";
+import { type Command, InvalidArgumentError } from "commander";
+import { type EvaluationRecord, errorMessage, KernelEvolveError } from "../../domain/index.ts";
+import { recordText } from "../../mcp/render.ts";
+import { withServices } from "../context.ts";
+import { EXIT, print, printJson } from "../output.ts";
+import { problemArgument } from "../problem-argument.ts";
+
+interface Options {
+  problem: string;
+  candidate: string[];
+  target: string;
+  abstraction?: string;
+  seconds: number;
+  profile?: boolean;
+  verifyOnly?: boolean;
+  cache: boolean;
+  json?: boolean;
+}
+
+const seconds = (text: string): number => {
+  const value = Number(text);
+  if (!(value > 0 && value <= 600)) throw new InvalidArgumentError("a number above 0, at most 600");
+  return value;
+};
+
+export function evaluate(program: Command): void {
+  program
+    .command("evaluate")
+    .description("Compile, verify and benchmark candidates of a problem")
+    .requiredOption(
+      "-p, --problem <name|file>",
+      "problem name or id, a JSON file {definition, workloads}, or a problem folder",
+    )
+    .requiredOption("-c, --candidate <file...>", "source files, one candidate each")
+    .option("-t, --target <id>", "target", "cpu-x86-64")
+    .option("--abstraction <name>", "language; default follows from the file's ending")
+    .option("--seconds <n>", "time for each measurement", seconds, 10)
+    .option("--profile", "profile it too, and name the bottleneck")
+    .option("--verify-only", "stop after verification")
+    .option("--no-cache", "evaluate anew, even when the same was done before")
+    .option("--json", "an array of evaluation records on stdout")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  kernelevolve evaluate -p matmul -c my_matmul.c
+  kernelevolve evaluate -p softmax -c a.c b.cpp --profile --json
+  kernelevolve problems matmul          the prototype a candidate must define
+
+Exit codes: 0 all passed, 1 one was rejected or flagged, 2 wrong usage, 3 a tool is missing.`,
+    )
+    .action(async (options: Options) =>
+      withServices(options.json === true, async ({ services, work, progress }) => {
+        const problem = await problemArgument(options.problem, options.target, services, work);
+        const records: EvaluationRecord[] = [];
+        for (const file of options.candidate) {
+          let source: string;
+          try {
+            source = readFileSync(file, "utf8");
+          } catch (error) {
+            throw new KernelEvolveError("invalid_argument", `--candidate ${file}: ${errorMessage(error)}`);
+          }
+          const abstraction = options.abstraction ?? (/\.(cpp|cc|cxx)$/.test(file) ? "cpp" : "c");
+          const stages =
+            options.verifyOnly === true
+              ? (["compile", "verify"] as const)
+              : options.profile === true
+                ? (["compile", "verify", "benchmark", "profile"] as const)
+                : undefined;
+          const record = await services.evaluations.evaluate(
+            { source, problem, target: options.target, abstraction },
+            {
+              ...(stages === undefined ? {} : { stages }),
+              benchmark_seconds: options.seconds,
+              use_cache: options.cache,
+            },
+            work,
+          );
+          records.push(record);
+          progress.end();
+          if (options.json !== true) print(`${file}: ${recordText(record)}\n`);
+        }
+        if (options.json === true) printJson(records);
+        process.exitCode = records.every((record) => record.verdict === "passed") ? EXIT.ok : EXIT.failed;
+      }),
+    );
+}

@@ -1,0 +1,126 @@
+import { resolve } from "node:path";
+import { type Command, InvalidArgumentError } from "commander";
+import { KernelEvolveError, policyNameSchema } from "../../domain/index.ts";
+import { overviewOf, overviewText } from "../../mcp/render.ts";
+import { withServices } from "../context.ts";
+import { EXIT, print, printJson } from "../output.ts";
+import { problemArgument } from "../problem-argument.ts";
+
+interface Options {
+  problem?: string;
+  resume?: string;
+  target: string;
+  abstraction: string;
+  baseline: string;
+  policy: string;
+  driver: string;
+  budgetSeconds?: number;
+  budgetNodes?: number;
+  stall?: number;
+  targetSpeedup?: number;
+  seed?: number;
+  out?: string;
+  json?: boolean;
+}
+
+const positive = (text: string): number => {
+  const value = Number(text);
+  if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError("a number above 0");
+  return value;
+};
+const whole = (text: string): number => {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError("a whole number");
+  return value;
+};
+
+export function evolve(program: Command): void {
+  program
+    .command("evolve")
+    .description("Search for a faster kernel, or go on with a run")
+    .option(
+      "-p, --problem <name|file>",
+      "problem name or id, a JSON file {definition, workloads}, or a problem folder",
+    )
+    .option("--resume <run>", "go on with a run, for what is left of its budget")
+    .option("-t, --target <id>", "target", "cpu-x86-64")
+    .option("--abstraction <name>", "language of the candidates", "c")
+    .option("--baseline <name>", "whose speedup is the fitness", "reference")
+    .option("--policy <name>", `how parents are chosen: ${policyNameSchema.options.join(", ")}`, "islands")
+    .option("--driver <name>", "who makes the children: autotune (needs no model)", "autotune")
+    .option("--budget-seconds <n>", "seconds of work", positive)
+    .option("--budget-nodes <n>", "candidates evaluated", whole)
+    .option("--stall <n>", "stop after so many without a better one", whole)
+    .option("--target-speedup <x>", "stop when it is reached", positive)
+    .option("--seed <n>", "repeatable choices", whole)
+    .option("--out <dir>", "where to write the result; default is exports/<run> in the data folder")
+    .option("--json", "one JSON document on stdout")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  kernelevolve evolve -p matmul --budget-seconds 120
+  kernelevolve evolve -p conv1d --baseline compiler-best --budget-nodes 60 --out ./result
+  kernelevolve evolve --resume run_…      after a crash or Ctrl-C: nothing recorded is lost
+
+Exit codes: 0 a credited speedup was found, 1 none was, 2 wrong usage, 3 a tool is missing.`,
+    )
+    .action(async (options: Options) =>
+      withServices(options.json === true, async ({ services, work, progress }) => {
+        const { evolution } = services;
+        const driver = services.drivers.get(options.driver);
+        if (driver === undefined) {
+          throw new KernelEvolveError("invalid_argument", `--driver ${options.driver} is unknown`, {
+            fix: `use ${[...services.drivers.keys()].join(", ")}`,
+          });
+        }
+        let id = options.resume;
+        if (id === undefined) {
+          if (options.problem === undefined)
+            throw new KernelEvolveError("invalid_argument", "--problem or --resume is needed", {
+              fix: "kernelevolve evolve --help",
+            });
+          const problem = await problemArgument(options.problem, options.target, services, work);
+          const policy = policyNameSchema.safeParse(options.policy);
+          if (!policy.success)
+            throw new KernelEvolveError("invalid_argument", `--policy ${options.policy} is unknown`, {
+              fix: `use ${policyNameSchema.options.join(", ")}`,
+            });
+          const bounded =
+            options.budgetSeconds ?? options.budgetNodes ?? options.stall ?? options.targetSpeedup;
+          const run = await evolution.start({
+            problem: problem.id,
+            target: options.target,
+            abstraction: options.abstraction,
+            baseline: options.baseline,
+            policy: policy.data,
+            budget: {
+              ...(options.budgetSeconds === undefined
+                ? bounded === undefined
+                  ? { seconds: 120 }
+                  : {}
+                : { seconds: options.budgetSeconds }),
+              ...(options.budgetNodes === undefined ? {} : { nodes: options.budgetNodes }),
+              ...(options.stall === undefined ? {} : { stall: options.stall }),
+              ...(options.targetSpeedup === undefined ? {} : { target_speedup: options.targetSpeedup }),
+            },
+            ...(options.seed === undefined ? {} : { seed: options.seed }),
+          });
+          id = run.id;
+        }
+        progress.show(`run ${id}`);
+        const overview = await driver.drive(id, work);
+        const directory = resolve(
+          options.out ?? `${process.env["KERNELEVOLVE_HOME"] ?? ".kernelevolve"}/exports/${id}`,
+        );
+        const exported = await evolution.export(id, directory, work);
+        progress.end();
+        if (options.json === true) printJson({ overview: overviewOf(overview), files: exported.files });
+        else {
+          print(overviewText(overview));
+          for (const file of exported.files) print(`${file.path}  ${file.what}`);
+        }
+        process.exitCode = exported.best === null ? EXIT.failed : EXIT.ok;
+      }),
+    );
+}
