@@ -56,7 +56,7 @@ async function callThrough(
     }
     return answerSchema.parse(result.structuredContent);
   };
-  let answer = await call(name, { ...args, wait_seconds: 20 });
+  let answer = await call(name, args);
   while (answer.running !== undefined)
     answer = await call("job_wait", { job: answer.running.job, wait_seconds: 20 });
   return answer;
@@ -105,8 +105,8 @@ async function runDemo(options: Options, progress: ProgressLine): Promise<number
       show,
     );
     const run = started.overview?.run ?? "";
-    const driven = await callThrough(client, "evolve_run", { run }, show);
-    const exported = await callThrough(client, "evolve_export", { run }, show);
+    const driven = await callThrough(client, "evolve_run", { run, wait_seconds: 20 }, show);
+    const exported = await callThrough(client, "evolve_export", { run, wait_seconds: 20 }, show);
     progress.end();
     const files = exported.files ?? [];
     const best = driven.overview?.best ?? null;

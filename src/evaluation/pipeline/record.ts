@@ -18,6 +18,7 @@ export const NOTES: ReadonlySet<string> = new Set([
   "output_discarded",
   "limited_sandbox",
   "degenerate_problem",
+  "profile_failed",
 ]);
 
 /** Verify and benchmark answers in order of harm: the first that is present is the status. */

@@ -221,7 +221,14 @@ export class Evaluations implements EvaluationService {
     }
     if (work.stages.includes("profile")) {
       context.report({ progress: 3, total: 4, message: "profiling" });
-      await this.#profile(work, outcome, candidate);
+      await this.#profile(work, outcome, candidate).catch((error: unknown) => {
+        // What a profiler cannot do says nothing about the kernel: the rest of the record stands.
+        if (!(error instanceof KernelEvolveError) || error.code === "cancelled") throw error;
+        outcome.reasons.push({
+          code: "profile_failed",
+          message: `${error.message}${error.fix === undefined ? "" : ` (${error.fix})`}`,
+        });
+      });
     }
     return grading;
   }

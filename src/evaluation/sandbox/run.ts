@@ -61,7 +61,10 @@ export async function runSandboxed(input: {
   });
   // What the sandbox itself says is no message of the program in it.
   if (result.code !== 0 && /^(bwrap|setpriv|prlimit): /.test(result.stderr)) {
-    throw new KernelEvolveError("infrastructure", `the sandbox could not be set up: ${result.stderr.slice(0, 300)}`);
+    throw new KernelEvolveError(
+      "infrastructure",
+      `the sandbox could not be set up: ${result.stderr.slice(0, 300)}`,
+    );
   }
   return result;
 }
