@@ -55,7 +55,10 @@ export const definitionSchema = z.object({
   axes: z.record(identifierSchema, axisSchema),
   inputs: z.record(identifierSchema, tensorSpecSchema),
   outputs: z.record(identifierSchema, tensorSpecSchema),
-  /** e.g. "len_indptr == batch + 1"; checked on every workload. */
+  /**
+   * e.g. "len_indptr == batch + 1"; checked on every workload. One that names an input ("n == indptr[-1].item()") is
+   * about values, which sizes cannot tell: it is kept for the reader and left to the reference.
+   */
   constraints: z.array(z.string().max(300)).max(50).optional(),
   /** Python source with a function `run`; used by targets that have Python. */
   reference: z.string().max(MAX_SOURCE_BYTES).optional(),
@@ -72,7 +75,8 @@ export const definitionSchema = z.object({
 export type Definition = z.infer<typeof definitionSchema>;
 
 /**
- * How an input is filled. `random` with no distribution is a standard normal (floats) or uniform 0..255 (ints).
+ * How an input is filled. `random` with no distribution is normal (floats; the judge gives each row a mean and a scale of
+ * its own, so that no sum can be guessed) or uniform 0..255 (integers; int8 to 127).
  * Structural kinds keep an invariant that kernels rely on, so hidden value transforms leave them alone.
  */
 const generatorSchema = z.discriminatedUnion("distribution", [
@@ -84,7 +88,7 @@ const generatorSchema = z.discriminatedUnion("distribution", [
   z.object({ distribution: z.literal("uniform"), low: z.number(), high: z.number() }),
   /** Integers in [low, high], bounds may be axis expressions such as "N - 1". */
   z.object({ distribution: z.literal("integers"), low: axisExpressionSchema, high: axisExpressionSchema }),
-  /** Strictly increasing values, e.g. bucket boundaries. */
+  /** Values that strictly increase along the last axis, e.g. the borders of each feature's buckets. */
   z.object({ distribution: z.literal("sorted"), low: z.number(), high: z.number() }),
   /** CSR-style offsets: first 0, last = total, non-decreasing; length is the tensor's. */
   z.object({ distribution: z.literal("offsets"), total: axisExpressionSchema }),
@@ -93,7 +97,7 @@ const generatorSchema = z.discriminatedUnion("distribution", [
 export type Generator = z.infer<typeof generatorSchema>;
 
 export const workloadInputSchema = z.union([
-  z.object({ type: z.literal("scalar"), value: z.number() }),
+  z.object({ type: z.literal("scalar"), value: z.union([z.number(), z.boolean()]) }),
   z.object({ type: z.literal("random"), generator: generatorSchema.optional() }),
   z.object({ type: z.literal("safetensors"), path: z.string().max(1000), tensor_key: z.string().max(200) }),
 ]);
@@ -138,7 +142,7 @@ export type Grading = z.infer<typeof gradingSchema>;
 export const problemSchema = z.object({
   /** `<definition name>@<first 12 hex of the content hash>`. */
   id: z.string().max(160),
-  /** sha256 of definition, workloads and tolerance in canonical JSON. */
+  /** sha256 of definition, workloads, cache state and the order of the arguments in canonical JSON. */
   content_hash: z.string().length(64),
   definition: definitionSchema,
   workloads: z.array(workloadSchema).min(1).max(200),

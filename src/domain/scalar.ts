@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** Element types a tensor may have. The native harness supports the first six. */
+/** Element types a tensor may have: those of FlashInfer-Trace and uint8. Native targets name the ones they support. */
 export const DTYPES = [
   "float32",
   "float64",
@@ -13,11 +13,13 @@ export const DTYPES = [
   "int8",
   "float8_e4m3fn",
   "float8_e5m2",
+  "float4_e2m1",
+  "int16",
 ] as const;
 export const dtypeSchema = z.enum(DTYPES);
 export type Dtype = z.infer<typeof dtypeSchema>;
 
-/** Bytes of one element of `dtype`. */
+/** Bytes of one element of `dtype`; two of float4_e2m1 share one. */
 export const DTYPE_BYTES: Record<Dtype, number> = {
   float32: 4,
   float64: 8,
@@ -30,6 +32,8 @@ export const DTYPE_BYTES: Record<Dtype, number> = {
   int8: 1,
   float8_e4m3fn: 1,
   float8_e5m2: 1,
+  float4_e2m1: 0.5,
+  int16: 2,
 };
 
 /** Whether values of `dtype` are floating point (compared with a tolerance) or exact. */

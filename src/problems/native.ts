@@ -1,5 +1,7 @@
 /** What the evaluation needs of problems on native targets. */
-export { checkNativeDefinition, kernelHeader, prototype, shimSource } from "./abi.ts";
+export { kernelHeader, prototype, shimSource } from "./abi.ts";
+export { checkNativeDefinition } from "./check.ts";
+export type { ResolvedFill } from "./fill.ts";
 export {
   type ResolvedInput,
   type ResolvedOutput,

@@ -2,23 +2,16 @@ import {
   type Definition,
   DTYPE_BYTES,
   type Dtype,
-  type Generator,
-  isFloat,
   KernelEvolveError,
   type ResolvedTensor,
+  type TensorSpec,
   type Tolerance,
   type Workload,
 } from "../domain/index.ts";
 import { constraintHolds, evaluateExpression } from "./expression.ts";
+import { FillError, type ResolvedFill, resolveFill } from "./fill.ts";
 
-/** How one input is filled, every bound a number. `structural` ones are left alone by hidden value transforms. */
-export type ResolvedFill =
-  | { readonly kind: "normal"; readonly mean: number; readonly std: number }
-  | { readonly kind: "uniform"; readonly low: number; readonly high: number }
-  | { readonly kind: "integers"; readonly low: number; readonly high: number }
-  | { readonly kind: "sorted"; readonly low: number; readonly high: number }
-  | { readonly kind: "offsets"; readonly total: number }
-  | { readonly kind: "constant"; readonly value: number };
+export type { ResolvedFill } from "./fill.ts";
 
 export interface ResolvedInput extends ResolvedTensor {
   readonly fill: ResolvedFill;
@@ -28,13 +21,13 @@ export interface ResolvedOutput extends ResolvedTensor {
   readonly tolerance: Tolerance;
 }
 
-/** A workload with every number known: what the harness is told. */
-export interface ResolvedWorkload {
+/** A workload with its sizes known, on whatever target. */
+export interface BoundWorkload {
   readonly uuid: string;
   readonly role: "timed" | "edge";
   /** All axes, const and var, in the definition's order. */
   readonly axes: readonly { readonly name: string; readonly value: number }[];
-  readonly inputs: readonly ResolvedInput[];
+  readonly inputs: readonly ResolvedTensor[];
   readonly outputs: readonly ResolvedOutput[];
   /** Floating-point operations of one call, where the definition tells. */
   readonly flops: number | undefined;
@@ -42,11 +35,16 @@ export interface ResolvedWorkload {
   readonly bytes: number;
 }
 
+/** A workload with every number known: what the native harness is told. */
+export interface ResolvedWorkload extends BoundWorkload {
+  readonly inputs: readonly ResolvedInput[];
+}
+
 /** Most bytes one workload's tensors may take together. */
 export const MAX_WORKLOAD_BYTES = 2 ** 31;
 
 /**
- * Default tolerances. float32: a plain sum of n terms errs by about sqrt(n) * 6e-8 of its magnitude, so 1e-5 of the
+ * Default tolerances. float32: a plain sum of n terms errs by about sqrt(n) * 6e-8 of its magnitude, so 2e-5 of the
  * output's root mean square leaves room to reorder and not to compute in a narrower type (bf16 errs by 4e-3, tf32 by 5e-4).
  */
 export function defaultTolerance(dtype: Dtype): Tolerance {
@@ -62,6 +60,8 @@ export function defaultTolerance(dtype: Dtype): Tolerance {
     case "float8_e4m3fn":
     case "float8_e5m2":
       return { rtol: 1e-1, atol_rms: 5e-2 };
+    case "float4_e2m1":
+      return { rtol: 2.5e-1, atol_rms: 1e-1 };
     default:
       return { rtol: 0, atol_rms: 0 };
   }
@@ -73,6 +73,17 @@ function fail(workload: Workload, message: string, fix?: string): KernelEvolveEr
     `workload ${workload.uuid}: ${message}`,
     fix === undefined ? {} : { fix },
   );
+}
+
+/** `read`'s value; its errors say which workload and field they are about. */
+function at<T>(workload: Workload, field: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof FillError) throw fail(workload, `${field}: ${error.message}`, error.fix);
+    if (error instanceof KernelEvolveError) throw fail(workload, `${field}: ${error.message}`, error.fix);
+    throw error;
+  }
 }
 
 function axisValues(definition: Definition, workload: Workload): Map<string, number> {
@@ -96,45 +107,23 @@ function axisValues(definition: Definition, workload: Workload): Map<string, num
   return values;
 }
 
-function resolveFill(
-  dtype: Dtype,
-  scalar: number | undefined,
-  generator: Generator | undefined,
-  axes: ReadonlyMap<string, number>,
-): ResolvedFill {
-  if (scalar !== undefined) return { kind: "constant", value: scalar };
-  if (generator === undefined) {
-    if (isFloat(dtype)) return { kind: "normal", mean: 0, std: 1 };
-    return { kind: "integers", low: 0, high: dtype === "bool" ? 1 : 100 };
-  }
-  switch (generator.distribution) {
-    case "normal":
-      return { kind: "normal", mean: generator.mean, std: generator.std };
-    case "uniform":
-      return { kind: "uniform", low: generator.low, high: generator.high };
-    case "sorted":
-      return { kind: "sorted", low: generator.low, high: generator.high };
-    case "integers":
-      return {
-        kind: "integers",
-        low: Math.trunc(evaluateExpression(generator.low, axes)),
-        high: Math.trunc(evaluateExpression(generator.high, axes)),
-      };
-    case "offsets":
-      return { kind: "offsets", total: evaluateExpression(generator.total, axes) };
-    case "constant":
-      return { kind: "constant", value: generator.value };
-  }
+/**
+ * Whether a constraint is about values and not only sizes, as in "num_kv_indices == kv_indptr[-1].item()": it names an
+ * input. Those are the reference's to check; sizes alone cannot.
+ */
+function aboutValues(constraint: string, definition: Definition): boolean {
+  const names = constraint.match(/[A-Za-z_][A-Za-z0-9_]*/g) ?? [];
+  return names.some((name) => Object.hasOwn(definition.inputs, name));
 }
 
-/**
- * Binds a workload: shapes, fills, tolerances and the cost of a call as numbers.
- * @throws invalid_argument naming workload and field: unbound or unknown axes, broken constraints, sizes past 2 GiB.
- */
-export function resolveWorkload(definition: Definition, workload: Workload): ResolvedWorkload {
+function bind(
+  definition: Definition,
+  workload: Workload,
+): { bound: BoundWorkload; axes: Map<string, number> } {
   const axes = axisValues(definition, workload);
   for (const constraint of definition.constraints ?? []) {
-    if (!constraintHolds(constraint, axes))
+    if (aboutValues(constraint, definition)) continue;
+    if (!at(workload, "constraints", () => constraintHolds(constraint, axes)))
       throw fail(workload, `the constraint "${constraint}" does not hold`);
   }
   for (const name of Object.keys(workload.inputs)) {
@@ -142,53 +131,66 @@ export function resolveWorkload(definition: Definition, workload: Workload): Res
       throw fail(workload, `inputs.${name} is not an input of ${definition.name}`);
   }
   let total = 0;
-  const tensor = (name: string, dtype: Dtype, shape: readonly string[] | null): ResolvedTensor => {
-    const dims = shape === null ? null : shape.map((axis) => axes.get(axis) ?? Number.NaN);
-    const elements = dims === null ? 1 : dims.reduce((product, dim) => product * dim, 1);
-    total += elements * DTYPE_BYTES[dtype];
+  const tensor = ([name, spec]: [string, TensorSpec]): ResolvedTensor => {
+    const shape =
+      spec.shape?.map((axis) => {
+        const size = axes.get(axis);
+        if (size === undefined) throw fail(workload, `${name}.shape names the unknown axis "${axis}"`);
+        return size;
+      }) ?? null;
+    const elements = shape === null ? 1 : shape.reduce((product, size) => product * size, 1);
+    total += Math.ceil(elements * DTYPE_BYTES[spec.dtype]);
     if (!(total <= MAX_WORKLOAD_BYTES)) {
       throw fail(
         workload,
-        `tensors take more than ${MAX_WORKLOAD_BYTES} bytes (at ${name})`,
+        `its tensors take more than ${MAX_WORKLOAD_BYTES} bytes (at ${name})`,
         "use smaller axes",
       );
     }
-    return { name, dtype, shape: dims, elements };
+    return { name, dtype: spec.dtype, shape, elements };
   };
-  const inputs = Object.entries(definition.inputs).map(([name, spec]): ResolvedInput => {
-    const given = workload.inputs[name];
-    if (given?.type === "safetensors") {
-      throw new KernelEvolveError(
-        "unsupported",
-        `workload ${workload.uuid}: inputs.${name} is a safetensors file; native targets generate their inputs`,
-        {
-          fix: 'use {"type":"random"} or {"type":"scalar"}',
-        },
-      );
-    }
-    const scalar = given?.type === "scalar" ? given.value : undefined;
-    if (spec.shape === null && scalar === undefined)
-      throw fail(workload, `inputs.${name} is a scalar and needs a value`);
-    const generator = given?.type === "random" ? given.generator : undefined;
-    return {
-      ...tensor(name, spec.dtype, spec.shape),
-      fill: resolveFill(spec.dtype, scalar, generator, axes),
-    };
+  const inputs = Object.entries(definition.inputs).map(tensor);
+  const outputs = Object.entries(definition.outputs).map(([name, spec]): ResolvedOutput => {
+    const own = definition.tolerance ?? {};
+    const tolerance = (Object.hasOwn(own, name) ? own[name] : undefined) ?? defaultTolerance(spec.dtype);
+    return { ...tensor([name, spec]), tolerance };
   });
-  const outputs = Object.entries(definition.outputs).map(
-    ([name, spec]): ResolvedOutput => ({
-      ...tensor(name, spec.dtype, spec.shape),
-      tolerance: definition.tolerance?.[name] ?? defaultTolerance(spec.dtype),
-    }),
-  );
-  const cost = definition.cost;
-  return {
+  const cost = (field: "flops" | "bytes"): number | undefined => {
+    const text = definition.cost?.[field];
+    if (text === undefined) return undefined;
+    const value = at(workload, `cost.${field}`, () => evaluateExpression(text, axes));
+    if (value < 0) throw fail(workload, `cost.${field} is ${value}, below 0`);
+    return value;
+  };
+  const bound = {
     uuid: workload.uuid,
     role: workload.role,
     axes: [...axes].map(([name, value]) => ({ name, value })),
     inputs,
     outputs,
-    flops: cost === undefined ? undefined : evaluateExpression(cost.flops, axes),
-    bytes: cost?.bytes === undefined ? total : evaluateExpression(cost.bytes, axes),
+    flops: cost("flops"),
+    bytes: cost("bytes") ?? total,
   };
+  return { bound, axes };
+}
+
+/**
+ * Binds a workload on any target: shapes, tolerances and the cost of a call as numbers; how inputs are filled is not looked at.
+ * @throws invalid_argument naming workload and field: unbound or unknown axes, broken constraints, sizes past 2 GiB.
+ */
+export function bindWorkload(definition: Definition, workload: Workload): BoundWorkload {
+  return bind(definition, workload).bound;
+}
+
+/**
+ * As `bindWorkload`, with the fill of every input, for the native harness.
+ * @throws invalid_argument also when an input cannot be filled as the workload says.
+ */
+export function resolveWorkload(definition: Definition, workload: Workload): ResolvedWorkload {
+  const { bound, axes } = bind(definition, workload);
+  const inputs = bound.inputs.map((tensor): ResolvedInput => {
+    const given = Object.hasOwn(workload.inputs, tensor.name) ? workload.inputs[tensor.name] : undefined;
+    return { ...tensor, fill: at(workload, `inputs.${tensor.name}`, () => resolveFill(tensor, given, axes)) };
+  });
+  return { ...bound, inputs };
 }

@@ -8,10 +8,26 @@ import {
   type Workload,
 } from "../domain/index.ts";
 import { nearest } from "../platform/nearest.ts";
-import { checkNativeDefinition, prototype } from "./abi.ts";
-import { type LoadedProblems, loadProblems, makeProblem } from "./load.ts";
+import { prototype } from "./abi.ts";
+import { checkNativeDefinition } from "./check.ts";
+import { type LoadedProblems, loadProblems } from "./load.ts";
+import { makeProblem } from "./make.ts";
 import type { Grader, ProblemRecords } from "./ports.ts";
 import { findSeeds } from "./seeds.ts";
+
+/** `work`, or an error as soon as `signal` says so; the work itself goes on. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const stop = (): void =>
+    reject(new KernelEvolveError("cancelled", "cancelled while waiting for the grading"));
+  if (signal.aborted) stop();
+  else signal.addEventListener("abort", stop, { once: true });
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
 
 /** Shipped and registered problems. */
 export class Problems implements ProblemService {
@@ -19,7 +35,7 @@ export class Problems implements ProblemService {
   readonly #grade: Grader;
   readonly #inherits: (target: string) => Promise<readonly string[]>;
   #loaded: LoadedProblems | undefined;
-  readonly #grading = new Map<string, Promise<Problem>>();
+  readonly #grading = new Map<string, Promise<void>>();
 
   constructor(parts: {
     records: ProblemRecords;
@@ -77,17 +93,19 @@ export class Problems implements ProblemService {
     context: WorkContext,
   ): Promise<Problem> {
     checkNativeDefinition(input.definition);
-    if (this.#shipped().problems.has(input.definition.name)) {
-      throw new KernelEvolveError(
-        "conflict",
-        `definition.name: "${input.definition.name}" is a shipped problem`,
-        { fix: "choose another name" },
-      );
-    }
     const problem = makeProblem(input.definition, input.workloads, {
       source: "registered",
       ...(input.cache === undefined ? {} : { cache: input.cache }),
     });
+    const shipped = this.#shipped().problems.get(problem.definition.name);
+    if (shipped?.content_hash === problem.content_hash) return await this.graded(shipped, target, context);
+    if (shipped !== undefined) {
+      throw new KernelEvolveError(
+        "conflict",
+        `definition.name: "${problem.definition.name}" is a shipped problem with other contents`,
+        { fix: "choose another name" },
+      );
+    }
     const known = this.#records.get(problem.id);
     const graded = await this.graded(known ?? problem, target, context);
     if (known === undefined) this.#records.put(graded);
@@ -95,20 +113,25 @@ export class Problems implements ProblemService {
   }
 
   async graded(problem: Problem, target: string, context: WorkContext): Promise<Problem> {
-    const known = this.#records.grading(problem.content_hash, target);
-    if (known !== undefined) return { ...problem, grading: known };
-    // Two evaluations that start together grade once.
     const key = `${problem.content_hash} ${target}`;
-    const running =
-      this.#grading.get(key) ??
-      this.#grade(problem, target, context)
-        .then((grading) => {
-          this.#records.putGrading(problem.content_hash, target, grading);
-          return { ...problem, grading };
-        })
-        .finally(() => this.#grading.delete(key));
-    this.#grading.set(key, running);
-    return await running;
+    for (;;) {
+      const known = this.#records.grading(problem.content_hash, target);
+      if (known !== undefined) return { ...problem, grading: known };
+      // Two evaluations that start together grade once; when the first is cancelled, the second goes on alone.
+      const running = this.#grading.get(key);
+      if (running === undefined) {
+        const own = this.#grade(problem, target, context)
+          .then((grading) => this.#records.putGrading(problem.content_hash, target, grading))
+          .finally(() => this.#grading.delete(key));
+        this.#grading.set(key, own);
+        await own;
+      } else {
+        await unlessAborted(running, context.signal).catch((error: unknown) => {
+          const others = error instanceof KernelEvolveError && error.code === "cancelled";
+          if (!others || context.signal.aborted) throw error;
+        });
+      }
+    }
   }
 
   prototype(problem: Problem, abstraction: string): string {
@@ -129,6 +152,13 @@ export class Problems implements ProblemService {
       "// ke:flags -O3 -march=native -ffast-math",
       "// ke:tunable-flags {-ffast-math,-funroll-loops,-ftree-loop-distribution,-floop-interchange,-fno-tree-vectorize}",
     ];
-    return [...shipped, { name: "reference", source: `${header.join("\n")}\n${plain}`, note: "the problem's own reference, built to be tuned" }];
+    return [
+      ...shipped,
+      {
+        name: "reference",
+        source: `${header.join("\n")}\n${plain}`,
+        note: "the problem's own reference, built to be tuned",
+      },
+    ];
   }
 }
