@@ -46,7 +46,11 @@ export function defineTool<I extends z.ZodObject, O extends z.ZodObject>(definit
   const { handle, ...rest } = definition;
   return {
     ...rest,
-    call: async (args, context) => handle(checkArguments(definition.name, definition.input, args), context),
+    call: async (args, context) => {
+      const result = await handle(checkArguments(definition.name, definition.input, args), context);
+      // Exactly what the schema promises leaves the server: a client checks it and refuses anything more.
+      return { structured: definition.output.parse(result.structured), text: result.text };
+    },
   };
 }
 
