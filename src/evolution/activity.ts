@@ -24,7 +24,7 @@ export class ActivityClock {
   readonly #watched = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
 
-  /** `busy` tells whether a run still has work under way. */
+  /** `busy` is asked at every heartbeat whether a run still has work under way. */
   constructor(log: ActivityLog, busy: (run: string) => boolean) {
     this.#log = log;
     this.#busy = busy;

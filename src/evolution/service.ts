@@ -43,10 +43,10 @@ export class Evolution implements EvolutionService {
     this.#drafting = new Drafting(deps, this.#states, measuring);
     this.#submitting = new Submitting(deps, this.#states, measuring);
     this.#archiving = new Archiving(deps);
-    this.#clock = new ActivityClock(
-      deps.graph,
-      (run) => this.#submitting.busy(run) || this.#drafting.busy(run) || deps.graph.countOpenClaims(run) > 0,
-    );
+    this.#clock = new ActivityClock(deps.graph, (run) => {
+      this.#submitting.renew(run);
+      return this.#submitting.busy(run) || this.#drafting.busy(run) || deps.graph.countOpenClaims(run) > 0;
+    });
   }
 
   async start(input: Parameters<EvolutionService["start"]>[0]): Promise<Run> {

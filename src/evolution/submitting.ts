@@ -13,8 +13,8 @@ import { duplicateKey } from "./normalise.ts";
 import { newId } from "./starting.ts";
 import type { RunStates } from "./states.ts";
 
-/** A claim does not expire while its child is evaluated; after a crash it does so within this time. */
-const EVALUATION_MS = 15 * 60_000;
+/** A claim does not expire while its child is evaluated: it is renewed with every heartbeat, and after a crash expires within this time. */
+const RENEWAL_MS = 30_000;
 
 export interface Submitted {
   readonly node: Node;
@@ -44,6 +44,13 @@ export class Submitting {
   busy(run: string): boolean {
     for (const entry of this.#inFlight.values()) if (entry.run === run) return true;
     return false;
+  }
+
+  /** Renews the claims of a run whose children are being evaluated here. */
+  renew(run: string): void {
+    for (const [claim, entry] of this.#inFlight) {
+      if (entry.run === run) this.#deps.graph.renewClaim(claim, Date.now() + RENEWAL_MS);
+    }
   }
 
   async submit(run: Run, input: SubmitInput, context: WorkContext): Promise<Submitted> {
@@ -79,18 +86,24 @@ export class Submitting {
     }
     const operator = input.operator ?? "agent";
     const began = Date.now();
-    this.#deps.graph.renewClaim(claim.id, began + EVALUATION_MS);
-    const { record, seconds } = await this.#measuring.measure(
-      {
-        run,
-        source: input.source,
-        operator,
-        best: this.#states.of(run).best,
-        benchmarkSeconds: input.benchmark_seconds,
-        screenSeconds: input.screen_seconds,
-      },
-      context,
-    );
+    this.#deps.graph.renewClaim(claim.id, began + RENEWAL_MS);
+    const { record, seconds } = await this.#measuring
+      .measure(
+        {
+          run,
+          source: input.source,
+          operator,
+          best: this.#states.of(run).best,
+          benchmarkSeconds: input.benchmark_seconds,
+          screenSeconds: input.screen_seconds,
+        },
+        context,
+      )
+      .catch((error: unknown) => {
+        // An agent may hand its child in again with the same claim; a tuner makes another child.
+        if (operator !== "agent" && context.signal.aborted) this.#deps.graph.releaseClaim(claim.id);
+        throw error;
+      });
     const made = this.#record(run, input, { claim, parents, operator, key, record, seconds, began });
     if (made.duplicateOf === undefined) return made;
     return { ...made, record: await this.#deps.evaluations.get(made.node.evaluation) };

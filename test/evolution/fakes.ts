@@ -218,6 +218,9 @@ export const fakeTargets: TargetService = {
     flops_all: {},
     bandwidth_all: {},
   }),
+  doctor: async () => {
+    throw new KernelEvolveError("unsupported", "no doctor here");
+  },
 };
 
 /** A data home of its own, with a service over the real store; `reopen` is what a restart after kill -9 sees. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Node } from "../../src/domain/run.ts";
 import type { SubmitInput } from "../../src/domain/services.ts";
+import { sha256 } from "../../src/platform/hash.ts";
 import { context, type Outcome, World } from "./fakes.ts";
 
 /** `return 2.5` measures 2.5; `fail wrong_answer` fails so. */
@@ -285,7 +286,7 @@ describe("claims", () => {
     const { claim } = await world.evolution.next(run.id, "slow", { ttl_seconds: 10 });
     let open = -1;
     world.evaluations.gate = async () => {
-      open = world.store.graph.countOpenClaims(run.id, Date.parse(claim.expires_at) + 60_000);
+      open = world.store.graph.countOpenClaims(run.id, Date.parse(claim.expires_at) + 5_000);
     };
     await world.evolution.submit(
       { run: run.id, claim: claim.id, source: "return 2.0;", rationale: "r", proposer: "p" },
@@ -450,7 +451,12 @@ describe("resume", () => {
     const [seed] = await world.evolution.nodes(run.id);
     // As if the process died between the store and the archive.
     world.store.graph.insertNode({
-      node: { ...(seed as Node), id: "node_orphan", parents: [seed?.id ?? ""], candidate: "f".repeat(64) },
+      node: {
+        ...(seed as Node),
+        id: "node_orphan",
+        parents: [seed?.id ?? ""],
+        candidate: sha256("return 2.1;"),
+      },
       source: "return 2.1;",
       dedup: "orphan",
     });

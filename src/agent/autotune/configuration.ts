@@ -21,13 +21,12 @@ export function spaceOf(source: string, abstraction: string): Space | undefined 
     (tunable): Dimension => ({
       name: tunable.name,
       kind: tunable.type === "int" ? "ordinal" : "categorical",
-      // The current value may lie outside the list: it is then one more value.
-      values: ordered(tunable.type, [...new Set([...tunable.values, tunable.value])]),
+      values: ordered(tunable.type, [...new Set(tunable.values)]),
     }),
   );
-  const flags = header.tunableFlags.map(
-    (name): Dimension => ({ name, kind: "categorical", values: FLAG_VALUES }),
-  );
+  // Switching a flag writes a flags line, which would replace the toolchain's defaults: only where the kernel has one.
+  const switchable = header.flags === undefined ? [] : [...new Set(header.tunableFlags)];
+  const flags = switchable.map((name): Dimension => ({ name, kind: "categorical", values: FLAG_VALUES }));
   const dimensions = [...tunables, ...flags];
   if (dimensions.every((dimension) => dimension.values.length < 2)) return undefined;
   // The same code with other values to choose from is another space.

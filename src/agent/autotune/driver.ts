@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { KernelEvolveError } from "../../domain/errors.ts";
+import type { EvaluationRecord } from "../../domain/evaluation.ts";
 import type { ProgressUpdate, WorkContext } from "../../domain/job.ts";
 import type { Node } from "../../domain/run.ts";
 import type { Driver, EvolutionService, RunOverview } from "../../domain/services.ts";
@@ -12,6 +14,11 @@ import { pointKey } from "./moves.ts";
 import { describe, type Proposal, propose, restart } from "./propose.ts";
 
 const NAME = "autotune";
+/** Seconds in which the driver answers its claims; while it evaluates, the service renews them. */
+const CLAIM_SECONDS = 10;
+/** Children in a row that the machinery failed on, after which going on makes no sense. */
+const GIVE_UP = 5;
+const WAIT_MS = 500;
 /** Nodes read at a time when a run that has many is taken over. */
 const PAGE = 500;
 
@@ -44,6 +51,7 @@ class Session {
   #read = 0;
   #share = 0;
   #generation = 0;
+  #void = 0;
 
   constructor(evolution: EvolutionService, run: string, context: WorkContext) {
     this.#evolution = evolution;
@@ -86,7 +94,10 @@ class Session {
     const signal =
       deadline === undefined ? this.#context.signal : AbortSignal.any([this.#context.signal, deadline]);
     try {
-      const { claim } = await this.#evolution.next(this.#run, NAME, { token_budget: 0 });
+      const { claim } = await this.#evolution.next(this.#run, NAME, {
+        token_budget: 0,
+        ttl_seconds: CLAIM_SECONDS,
+      });
       const result = await this.#evolution.submit(
         {
           run: this.#run,
@@ -103,15 +114,39 @@ class Session {
       );
       // A twin made by someone else meanwhile: known now, so that it is not proposed again.
       proposal.arm.tried.add(pointKey(proposal.point));
+      this.#checkMachinery(result.record);
       return result.overview;
     } catch (error) {
       if (this.#context.signal.aborted) throw error;
       // The time ended during this child: the run has ended with it, on the dot.
       if (deadline?.aborted === true) return this.#evolution.get(this.#run);
+      // Others hold the last places: theirs may come back.
+      if (error instanceof KernelEvolveError && error.code === "conflict") return this.#wait(error.message);
       if (error instanceof KernelEvolveError && error.code === "budget_spent")
         return this.#evolution.get(this.#run);
       throw error;
     }
+  }
+
+  /** @throws infrastructure with the cause when nothing has been judged for a while: no kernel is to blame for that. */
+  #checkMachinery(record: EvaluationRecord): void {
+    this.#void = record.status === "infrastructure_error" ? this.#void + 1 : 0;
+    if (this.#void < GIVE_UP) return;
+    const cause = record.reasons[0]?.message ?? "no reason given";
+    throw new KernelEvolveError(
+      "infrastructure",
+      `${GIVE_UP} evaluations in a row failed in the machinery: ${cause}`,
+      {
+        fix: "Run `kernelevolve doctor`, then go on with the run by its id.",
+      },
+    );
+  }
+
+  async #wait(why: string): Promise<RunOverview> {
+    const overview = await this.#evolution.get(this.#run);
+    this.#report(overview, `waiting: ${why}`);
+    await sleep(WAIT_MS, undefined, { signal: this.#context.signal });
+    return this.#evolution.get(this.#run);
   }
 
   async #exhausted(overview: RunOverview): Promise<RunOverview> {
