@@ -95,12 +95,17 @@ test("assembly and compiler errors", async () => {
 
 test("a run: draft, an agent's child, tuning by the server, and the exported proof", async () => {
   const started = overview.parse(
-    (await server.call("evolve_start", { problem: "row-reduction", nodes: 7, seed: 7 })).structured,
+    (await server.call("evolve_start", { problem: "row-reduction", nodes: 7, seconds: 60, seed: 7 }))
+      .structured,
   );
   const run = started.overview.run;
-  const expansion = z
-    .object({ claim: z.string(), prompt: z.string() })
-    .parse((await server.finish("evolve_next", { run, wait_seconds: 30 })).structured);
+  // The draft phase may outlast one call: then a job is answered, and the claim comes with the next call.
+  let expansion: { claim: string; prompt: string } | undefined;
+  while (expansion === undefined) {
+    const answer = await server.call("evolve_next", { run, wait_seconds: 40 });
+    expect(answer.isError, answer.text).toBe(false);
+    expansion = z.object({ claim: z.string(), prompt: z.string() }).safeParse(answer.structured).data;
+  }
   expect(expansion.prompt).toContain("void kernel(");
   const child = {
     run,
