@@ -24,7 +24,8 @@
 #endif
 
 static int limit(int resource, uint64_t value, const char *name) {
-  struct rlimit r = {value, value};
+  /* Processor time ends with a signal that names the reason, a second before the one that does not. */
+  struct rlimit r = {value, resource == RLIMIT_CPU ? value + 1 : value};
   struct rlimit old;
   if (getrlimit(resource, &old) == 0 && old.rlim_max != RLIM_INFINITY && old.rlim_max < value) r.rlim_cur = r.rlim_max = old.rlim_max;
   if (setrlimit(resource, &r) == 0) return 0;
@@ -73,6 +74,7 @@ static int landlock(void) { return 0; }
 #endif
 
 #define DENY(nr) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP)
+#define REFUSE(nr) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 
 /* A kernel computes: it starts threads and maps memory. Processes, sockets, tracing, mounts and the like are refused by a
@@ -98,11 +100,22 @@ static int filter_calls(void) {
       DENY(__NR_finit_module), DENY(__NR_kexec_load), DENY(__NR_open_by_handle_at), DENY(__NR_name_to_handle_at),
       DENY(__NR_memfd_create), DENY(__NR_setrlimit), DENY(__NR_prlimit64), DENY(__NR_seccomp), DENY(__NR_personality),
       DENY(__NR_clock_settime), DENY(__NR_settimeofday), DENY(__NR_setpriority), DENY(__NR_sched_setscheduler), DENY(__NR_pidfd_open),
-      DENY(__NR_pidfd_getfd), DENY(__NR_shmget), DENY(__NR_msgget), DENY(__NR_semget), DENY(__NR_setsid), DENY(__NR_setpgid),
+      DENY(__NR_pidfd_getfd), DENY(__NR_pidfd_send_signal), DENY(__NR_rt_sigqueueinfo), DENY(__NR_rt_tgsigqueueinfo), DENY(__NR_shmget),
+      DENY(__NR_msgget), DENY(__NR_semget), DENY(__NR_setsid), DENY(__NR_setpgid), DENY(__NR_reboot), DENY(__NR_swapon),
+      DENY(__NR_acct), DENY(__NR_quotactl), DENY(__NR_fsopen), DENY(__NR_fsmount), DENY(__NR_move_mount), DENY(__NR_open_tree),
+      DENY(__NR_kcmp), DENY(__NR_modify_ldt), DENY(__NR_delete_module),
+      /* its processors are the judge's choice; runtimes that ask for others go on without */
+      REFUSE(__NR_sched_setaffinity), REFUSE(__NR_ioprio_set), REFUSE(__NR_sched_setattr), REFUSE(__NR_sched_setparam),
       /* threads only: clone without CLONE_THREAD, or with a new user namespace, makes a process */
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_clone, 0, 4),
       LOAD(args[0]),
       BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x00010000u, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+      LOAD(nr),
+      /* signals to its own threads only */
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_tgkill, 0, 4),
+      LOAD(args[0]),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)getpid(), 1, 0),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
       LOAD(nr),
       /* the trap's handler must stay ours */
@@ -118,16 +131,16 @@ static int filter_calls(void) {
 #endif
 }
 
-int ke_confine(struct ke_control *control) {
+int ke_confine(const struct ke_plan *plan, uint32_t *held) {
   uint32_t bits = 0;
-  if (drop_user(control->uid) != 0) return -1;
-  if (control->uid != 0) bits |= KE_HAS_UID;
+  if (drop_user(plan->uid) != 0) return -1;
+  if (plan->uid != 0) bits |= KE_HAS_UID;
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return -1;
   /* Changing the user made /proc/self unreadable, which dlopen needs; tracing is refused by the filter below. */
   prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-  if (limit(RLIMIT_CORE, 0, "core files") || limit(RLIMIT_FSIZE, control->limit_fsize, "file size") ||
-      limit(RLIMIT_NOFILE, 64, "open files") || limit(RLIMIT_CPU, control->limit_cpu, "processor time") ||
-      limit(RLIMIT_NPROC, control->limit_nproc, "threads") || limit(RLIMIT_AS, control->limit_as, "address space") ||
+  if (limit(RLIMIT_CORE, 0, "core files") || limit(RLIMIT_FSIZE, plan->limit_fsize, "file size") ||
+      limit(RLIMIT_NOFILE, 64, "open files") || limit(RLIMIT_CPU, plan->limit_cpu, "processor time") ||
+      limit(RLIMIT_NPROC, plan->limit_nproc, "threads") || limit(RLIMIT_AS, plan->limit_as, "address space") ||
       limit(RLIMIT_MSGQUEUE, 0, "message queues") || limit(RLIMIT_MEMLOCK, 0, "locked memory"))
     return -1;
   if (landlock()) bits |= KE_HAS_LANDLOCK;
@@ -138,6 +151,6 @@ int ke_confine(struct ke_control *control) {
     return -1;
   }
 #endif
-  control->confinement = bits;
+  *held = bits;
   return 0;
 }

@@ -2,7 +2,6 @@
 #include "judge.h"
 
 #include <signal.h>
-#include <string.h>
 #include <sys/wait.h>
 
 static const char *place(const struct ke_control *c) {
@@ -21,10 +20,12 @@ static const char *place(const struct ke_control *c) {
 static const char *code_of(const struct host *h, enum outcome outcome) {
   const struct ke_control *c = h->control;
   if (outcome == CALL_TIMEOUT) return h->sequence == 0 ? "load_timeout" : "call_timeout";
-  uint32_t state = c->state;
+  /* Once it has been called it was set up and loaded, whatever it writes there. */
+  uint32_t state = h->sequence > 0 ? KE_STATE_READY : c->state;
   if (state == KE_STATE_STARTING || state == KE_STATE_SETUP_FAILED) return "host_setup_failed";
   if (state == KE_STATE_LOAD_FAILED) return "load_failed";
   uint32_t signal = c->fault_signal;
+  /* SIGSYS without our handler: the filter ended the process, which it does to whoever meddles with the handler. */
   if (signal == 0 && WIFSIGNALED(h->status)) signal = (uint32_t)WTERMSIG(h->status);
   /* bubblewrap hands a signal on as 128 + signal. */
   if (signal == 0 && WIFEXITED(h->status) && WEXITSTATUS(h->status) > 128) signal = (uint32_t)WEXITSTATUS(h->status) - 128;
@@ -51,17 +52,17 @@ void out_host_failure(const struct host *h, enum outcome outcome, const struct w
   const struct ke_control *c = h->control;
   out_begin("host_failure");
   out_str("workload", w->uuid);
-  out_str("role", h->role == ROLE_CANDIDATE ? "candidate" : strcmp(h->name, "oracle") == 0 ? "oracle" : "baseline");
+  out_str("role", h->role == ROLE_CANDIDATE ? "candidate" : h->role == ROLE_ORACLE ? "oracle" : "baseline");
   out_str("name", h->name);
   const char *code = code_of(h, outcome);
   out_str("code", code);
   out_int("signal", (int64_t)c->fault_signal);
-  out_int("syscall", strcmp(code, "forbidden_syscall") == 0 ? (int64_t)c->fault_syscall : -1);
+  out_int("syscall", c->fault_signal == SIGSYS ? (int64_t)c->fault_syscall : -1);
   out_str("place", place(c));
   out_str("tensor", (c->fault_where >= KE_AT_INPUT && c->fault_where <= KE_AT_OUTPUT && c->fault_tensor < w->tensors) ? w->tensor[c->fault_tensor].name : "");
   out_int("exit", h->dead && WIFEXITED(h->status) ? WEXITSTATUS(h->status) : -1);
   char error[sizeof c->load_error];
-  memcpy(error, c->load_error, sizeof error);
+  for (size_t i = 0; i < sizeof error; i++) error[i] = c->load_error[i];
   error[sizeof error - 1] = '\0';
   out_str("load_error", error);
   out_bytes("text", h->text, h->text_len);

@@ -1,30 +1,32 @@
-/* Starts hosts, calls them, and measures a call with the judge's own clock. */
+/* Starts hosts and ends them; calls are in call.c. */
 #include "judge.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/futex.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TEXT_CAP 65536
+/* Address space of one more thread: its stack and its allocator's reserve. */
+#define THREAD_ADDRESSES ((uint64_t)192 << 20)
+#define CONTROL_BYTES ((sizeof(struct ke_control) + KE_PAGE - 1) / KE_PAGE * KE_PAGE)
 
-static cpu_set_t all_cpus, host_cpus;
-static bool pinned;
+static void write_all(int fd, const void *data, size_t bytes) {
+  for (const char *p = data; bytes > 0;) {
+    ssize_t n = write(fd, p, bytes);
+    if (n <= 0) die("cannot fill shared memory: %m");
+    p += n;
+    bytes -= (size_t)n;
+  }
+}
 
-static void futex_wake(_Atomic uint32_t *word) { syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0); }
-static void futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t ns) {
-  struct timespec limit = {.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
-  syscall(SYS_futex, word, FUTEX_WAIT, value, &limit, NULL, 0);
+static int sealed(int fd) {
+  if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0) die("cannot seal shared memory: %m");
+  return fd;
 }
 
 /* A private copy of the object in memory: no path of the machine is needed or visible where it is loaded. */
@@ -33,45 +35,60 @@ static int object_fd(const char *path) {
   if (in < 0 || out < 0) die("cannot open %s: %m", path);
   char buffer[65536];
   ssize_t n;
-  while ((n = read(in, buffer, sizeof buffer)) > 0)
-    if (write(out, buffer, (size_t)n) != n) die("cannot copy %s: %m", path);
+  while ((n = read(in, buffer, sizeof buffer)) > 0) write_all(out, buffer, (size_t)n);
+  if (n < 0) die("cannot read %s: %m", path);
   close(in);
-  fcntl(out, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
-  return out;
+  return sealed(out);
 }
 
-/* One processor for the judge, the others for the hosts: sharing one, they would wait for each other's turn. */
-void pin_judge(const struct job *job) {
-  if (sched_getaffinity(0, sizeof all_cpus, &all_cpus) != 0 || CPU_COUNT(&all_cpus) < 2 || job->threads > 1) return;
-  int last = CPU_SETSIZE - 1;
-  while (!CPU_ISSET(last, &all_cpus)) last--;
-  host_cpus = all_cpus;
-  CPU_CLR(last, &host_cpus);
-  cpu_set_t own;
-  CPU_ZERO(&own);
-  CPU_SET(last, &own);
-  pinned = sched_setaffinity(0, sizeof own, &own) == 0;
+/* Kinds of host have users of their own, so that none can reach into another's process. */
+static uint32_t uid_of(const struct job *job, enum role role) {
+  return job->uid == 0 || role == ROLE_CANDIDATE ? job->uid : job->uid + 10000;
 }
 
-static void child(const struct job *job, const int *fds, int out) {
+static int plan_fd(const struct job *job, const struct group *g, const struct region *inputs, const struct region *outputs, enum role role, int32_t cpu) {
+  int out = memfd_create("ke-plan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (out < 0) die("no memory for the plan: %m");
+  struct ke_plan plan = {.magic = KE_MAGIC,
+                         .shapes = g->workloads,
+                         .tensors = g->tensors,
+                         .axes = g->axes,
+                         .limit_as = job->limit_as + inputs->size + outputs->size + (uint64_t)job->threads * THREAD_ADDRESSES,
+                         .limit_cpu = job->limit_cpu,
+                         .limit_fsize = job->limit_fsize,
+                         .limit_nproc = 64 + (uint64_t)job->threads * 2 * MAX_HOSTS,
+                         .uid = uid_of(job, role),
+                         .cpu = cpu};
+  write_all(out, &plan, sizeof plan);
+  uint32_t axes = 0;
+  for (uint32_t k = 0; k < g->workloads; k++) {
+    struct ke_shape s = {.first_tensor = g->w[k].first, .tensors = g->w[k].tensors, .first_axis = axes, .axes = g->w[k].axes};
+    axes += s.axes;
+    write_all(out, &s, sizeof s);
+  }
+  for (uint32_t k = 0; k < g->workloads; k++)
+    for (uint32_t i = 0; i < g->w[k].tensors; i++) {
+      const struct region *r = g->w[k].tensor[i].output ? outputs : inputs;
+      write_all(out, &r->t[g->w[k].first + i], sizeof *r->t);
+    }
+  for (uint32_t k = 0; k < g->workloads; k++) write_all(out, g->w[k].axis, g->w[k].axes * sizeof *g->w[k].axis);
+  return sealed(out);
+}
+
+static void child(const struct job *job, const int *fds, int text) {
   setsid();
-  if (pinned) sched_setaffinity(0, sizeof host_cpus, &host_cpus);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   for (uint32_t i = 0; i < job->cgroups; i++) {
     int fd = open(job->cgroup[i], O_WRONLY | O_CLOEXEC);
-    if (fd >= 0) {
-      if (write(fd, "0", 1) != 1) _exit(121);
-      close(fd);
-    } else
-      _exit(121);
+    if (fd < 0 || write(fd, "0", 1) != 1) _exit(121);
+    close(fd);
   }
-  int high[4];
-  for (int i = 0; i < 4; i++) high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 40);
-  int text = fcntl(out, F_DUPFD_CLOEXEC, 40), null = open("/dev/null", O_RDONLY);
+  int high[KE_FDS], out = fcntl(text, F_DUPFD_CLOEXEC, 40), null = open("/dev/null", O_RDONLY);
+  for (int i = 0; i < KE_FDS; i++) high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 40);
   dup2(null, 0);
-  dup2(text, 1);
-  dup2(text, 2);
-  for (int i = 0; i < 4; i++) dup2(high[i], KE_FD_CONTROL + i);
+  dup2(out, 1);
+  dup2(out, 2);
+  for (int i = 0; i < KE_FDS; i++) dup2(high[i], KE_FD_CONTROL + i);
   char threads[32];
   snprintf(threads, sizeof threads, "OMP_NUM_THREADS=%u", job->threads == 0 ? 1 : job->threads);
   char *const env[] = {"PATH=/usr/bin:/bin", "HOME=/tmp", "LANG=C.UTF-8", "OMP_WAIT_POLICY=passive", "OMP_DYNAMIC=false", threads, NULL};
@@ -84,149 +101,43 @@ static void child(const struct job *job, const int *fds, int out) {
   _exit(122);
 }
 
-static pid_t first_child(pid_t pid) {
-  char path[64];
-  int value = 0;
-  snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
-  FILE *f = fopen(path, "re");
-  if (f == NULL) return 0;
-  if (fscanf(f, "%d", &value) != 1) value = 0;
-  fclose(f);
-  return value;
-}
-
-static void host_reap(struct host *h) {
-  if (!h->dead && waitpid(h->pid, &h->status, WNOHANG) == h->pid) h->dead = true;
+void host_start(struct host *h, const struct job *job, const struct group *g, const struct region *inputs, const char *object, enum role role,
+                const char *name, int32_t cpu) {
+  memset(h, 0, sizeof *h);
+  h->role = role;
+  h->name = name;
+  region_create(&h->outputs, g, true);
+  region_canary(&h->outputs, g);
+  h->control_fd = memfd_create("ke-control", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (h->control_fd < 0 || ftruncate(h->control_fd, (off_t)CONTROL_BYTES) != 0) die("no memory for the control page: %m");
+  /* Shrunk under the judge, it would be a fault there. */
+  if (fcntl(h->control_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) die("cannot seal shared memory: %m");
+  h->control = mmap(NULL, CONTROL_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, h->control_fd, 0);
+  h->text = malloc(TEXT_CAP);
+  if (h->control == MAP_FAILED || h->text == NULL) die("out of memory");
+  int ends[2], plan = plan_fd(job, g, inputs, &h->outputs, role, cpu), copy = object_fd(object);
+  if (pipe2(ends, O_CLOEXEC) != 0) die("no pipe: %m");
+  fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  const int fds[KE_FDS] = {h->control_fd, inputs->fd, h->outputs.fd, copy, plan};
+  fflush(stdout);
+  h->pid = fork();
+  if (h->pid < 0) die("cannot start a host: %m");
+  if (h->pid == 0) child(job, fds, ends[1]);
+  close(ends[1]);
+  close(copy);
+  close(plan);
+  h->out_fd = ends[0];
 }
 
 void host_drain(struct host *h) {
   char buffer[16384];
   ssize_t n;
   while (h->out_fd >= 0 && (n = read(h->out_fd, buffer, sizeof buffer)) > 0) {
-    size_t room = TEXT_CAP - h->text_len, take = (size_t)n < room ? (size_t)n : room;
-    memcpy(h->text + h->text_len, buffer, take);
-    h->text_len += take;
+    size_t room = TEXT_CAP - h->text_len, keep = (size_t)n < room ? (size_t)n : room;
+    memcpy(h->text + h->text_len, buffer, keep);
+    h->text_len += keep;
     h->text_total += (size_t)n;
   }
-}
-
-bool host_start(struct host *h, const struct job *job, const struct workload *w, const struct region *inputs, const char *object, enum role role,
-                const char *name) {
-  memset(h, 0, sizeof *h);
-  h->role = role;
-  h->name = name;
-  region_create(&h->outputs, w, true);
-  size_t size = (sizeof *h->control + KE_PAGE - 1) / KE_PAGE * KE_PAGE;
-  h->control_fd = memfd_create("ke-control", MFD_CLOEXEC);
-  if (h->control_fd < 0 || ftruncate(h->control_fd, (off_t)size) != 0) die("no memory for the control page: %m");
-  h->control = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, h->control_fd, 0);
-  h->text = malloc(TEXT_CAP);
-  if (h->control == MAP_FAILED || h->text == NULL) die("out of memory");
-  struct ke_control *c = h->control;
-  c->magic = KE_MAGIC;
-  c->tensors = w->tensors;
-  c->axes = w->axes;
-  memcpy(c->axis, w->axis, sizeof c->axis);
-  uint64_t mapped = 0;
-  for (uint32_t i = 0; i < w->tensors; i++) {
-    c->tensor[i] = w->tensor[i].output ? h->outputs.t[i] : inputs->t[i];
-    mapped += c->tensor[i].pages * KE_PAGE;
-  }
-  c->limit_as = job->limit_as + mapped;
-  c->limit_cpu = job->limit_cpu;
-  c->limit_fsize = job->limit_fsize;
-  c->limit_nproc = 64;
-  c->uid = job->uid;
-  int object_file = object_fd(object), ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) die("no pipe: %m");
-  fcntl(ends[0], F_SETFL, O_NONBLOCK);
-  const int fds[4] = {h->control_fd, inputs->fd, h->outputs.fd, object_file};
-  fflush(stdout);
-  h->pid = fork();
-  if (h->pid < 0) die("cannot start a host: %m");
-  if (h->pid == 0) child(job, fds, ends[1]);
-  close(ends[1]);
-  close(object_file);
-  h->out_fd = ends[0];
-  return true;
-}
-
-/* Waits until the host has loaded its object. */
-static bool host_ready(struct host *h, const struct job *job) {
-  uint64_t limit = now_ns() + (uint64_t)(job->call_seconds * 1e9);
-  for (;;) {
-    uint32_t state = atomic_load(&h->control->state);
-    if (state == KE_STATE_READY) break;
-    host_drain(h);
-    host_reap(h);
-    if (h->dead) return false;
-    if (now_ns() > limit) {
-      h->timed_out = true;
-      return false;
-    }
-    futex_wait(&h->control->state, state, 2000000);
-  }
-  h->inner = h->pid;
-  if (job->sandbox != NULL)
-    for (pid_t next; (next = first_child(h->inner)) > 0;) h->inner = next;
-  if (geteuid() == 0) {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/autogroup", (int)h->inner);
-    FILE *f = fopen(path, "we");
-    if (f != NULL) {
-      fputs("-10", f);
-      fclose(f);
-    }
-  }
-  return true;
-}
-
-static bool wait_word(struct host *h, _Atomic uint32_t *word, uint32_t value, bool spin, uint64_t deadline) {
-  for (unsigned turn = 0;; turn++) {
-    uint32_t seen = atomic_load_explicit(word, memory_order_acquire);
-    if (seen == value) return true;
-    if (spin && turn < 20000000u) {
-#if defined(__x86_64__)
-      __builtin_ia32_pause();
-#endif
-      if ((turn & 0xffff) != 0xffff) continue;
-    } else
-      futex_wait(word, seen, 1000000);
-    host_drain(h);
-    host_reap(h);
-    if (h->dead) return atomic_load_explicit(word, memory_order_acquire) == value;
-    if (now_ns() > deadline) return false;
-  }
-}
-
-enum outcome host_call(struct host *h, const struct job *job, bool spin, bool touch, uint64_t *judge_ns, uint64_t *host_ns) {
-  if (h->sequence == 0 && !host_ready(h, job)) {
-    host_drain(h);
-    return h->timed_out ? CALL_TIMEOUT : CALL_FAILED;
-  }
-  struct ke_control *c = h->control;
-  uint64_t deadline = now_ns() + (uint64_t)(job->call_seconds * 1e9);
-  uint32_t sequence = ++h->sequence;
-  kill(h->inner, SIGCONT);
-  c->op = touch ? KE_OP_TOUCH_AND_CALL : KE_OP_CALL;
-  c->spin = spin;
-  atomic_store_explicit(&c->command, sequence, memory_order_release);
-  futex_wake(&c->command);
-  bool ok = wait_word(h, &c->armed, sequence, spin, deadline);
-  if (ok) {
-    uint64_t start = now_ns();
-    atomic_store_explicit(&c->go, sequence, memory_order_release);
-    ok = wait_word(h, &c->done, sequence, spin, deadline);
-    *judge_ns = now_ns() - start;
-  }
-  /* Out of its turn a host does not run: nothing can be finished late, and nothing can slow the others. */
-  if (!h->dead) kill(h->inner, SIGSTOP);
-  *host_ns = c->host_ns;
-  host_drain(h);
-  if (ok) return CALL_OK;
-  if (h->dead) return CALL_DIED;
-  h->timed_out = true;
-  return CALL_TIMEOUT;
 }
 
 void host_stop(struct host *h) {
@@ -243,9 +154,14 @@ void host_free(struct host *h) {
   if (h->pid <= 0) return;
   host_stop(h);
   region_destroy(&h->outputs);
-  munmap(h->control, (sizeof *h->control + KE_PAGE - 1) / KE_PAGE * KE_PAGE);
+  munmap(h->control, CONTROL_BYTES);
   close(h->control_fd);
   close(h->out_fd);
   free(h->text);
   memset(h, 0, sizeof *h);
+}
+
+void host_take(const struct host *h, const struct workload *w, struct copies *into) {
+  for (uint32_t i = 0; i < w->tensors; i++)
+    if (w->tensor[i].output) memcpy(into->data[i], region_data(&h->outputs, w, i), w->tensor[i].bytes);
 }

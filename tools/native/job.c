@@ -151,3 +151,21 @@ struct job *job_read(FILE *in) {
   if (!ended) die("the job is not complete");
   return job;
 }
+
+/* Hosts keep all tensors of a group mapped, so a group is bounded. */
+#define GROUP_BYTES ((uint64_t)96 << 20)
+
+struct group job_group(struct job *job, uint32_t start) {
+  struct group g = {.w = &job->workload[start]};
+  uint64_t bytes = 0;
+  for (uint32_t i = start; i < job->workloads; i++) {
+    struct workload *w = &job->workload[i];
+    for (uint32_t k = 0; k < w->tensors; k++) bytes += w->tensor[k].bytes;
+    if (i > start && bytes > GROUP_BYTES) break;
+    w->index = g.workloads++;
+    w->first = g.tensors;
+    g.tensors += w->tensors;
+    g.axes += w->axes;
+  }
+  return g;
+}

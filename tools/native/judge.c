@@ -2,13 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -52,32 +50,26 @@ int main(int argc, char **argv) {
   struct job *job = job_read(in);
   fclose(in);
   if (job->seed == 0) job->seed = secret();
-  /* Where it is allowed, judge and hosts run before ordinary work, alike. */
-  int priority = setpriority(PRIO_PROCESS, 0, -10);
-  if (geteuid() == 0) {
-    FILE *group = fopen("/proc/self/autogroup", "we");
-    if (group != NULL) {
-      fputs("-10", group);
-      fclose(group);
-    }
-  }
+  bool raised = raise_priority(getpid());
   if (job->mode == MODE_BENCHMARK) {
     take_device(job);
-    pin_judge(job);
+    cpus_init(job);
   }
-  for (uint32_t i = 0; i < job->workloads; i++) {
-    oracle_start(job, &job->workload[i]);
-    if (job->mode == MODE_VERIFY) verify_workload(job, &job->workload[i]);
-    else if (job->mode == MODE_GRADE) grade_workload(job, &job->workload[i]);
-    else if (job->workload[i].timed) benchmark_workload(job, &job->workload[i], i);
+  for (uint32_t i = 0; i < job->workloads;) {
+    struct group g = job_group(job, i);
+    oracle_start(job, &g);
+    if (job->mode == MODE_VERIFY) verify_group(job, &g);
+    else if (job->mode == MODE_GRADE) grade_group(job, &g);
+    else benchmark_group(job, &g);
+    i += g.workloads;
   }
   oracle_stop();
+  kill_tree(0);
   out_begin("end");
   char seed[24];
   snprintf(seed, sizeof seed, "%016llx", (unsigned long long)job->seed);
   out_str("seed", seed);
-  out_str("priority", priority == 0 ? "raised" : "normal");
+  out_str("priority", raised ? "raised" : "normal");
   out_end();
-  kill_tree(0);
   return 0;
 }

@@ -12,7 +12,7 @@
 
 enum dtype { F32, F64, I32, I64, U8, BOOL, I8, F80 /* the oracle's own */ };
 enum fill { FILL_NORMAL, FILL_UNIFORM, FILL_INTEGERS, FILL_SORTED, FILL_OFFSETS, FILL_CONSTANT };
-enum role { ROLE_CANDIDATE, ROLE_BASELINE, ROLE_CONTROL };
+enum role { ROLE_CANDIDATE, ROLE_BASELINE, ROLE_CONTROL, ROLE_ORACLE };
 enum mode { MODE_VERIFY, MODE_BENCHMARK, MODE_GRADE, MODE_ONCE };
 
 struct tensor {
@@ -21,19 +21,27 @@ struct tensor {
   bool output, scalar;
   uint64_t elements, bytes, row; /* row: length of the last dimension */
   enum fill fill;
-  double a, b;        /* parameters of the fill */
-  double rtol, atol;  /* outputs; atol is relative to the root mean square */
+  double a, b;       /* parameters of the fill */
+  double rtol, atol; /* outputs; atol is relative to the root mean square */
 };
 
 struct workload {
   char uuid[104];
   bool timed;
   uint32_t axes, tensors;
+  uint32_t index, first; /* its place in its group, and that of its first tensor */
   int64_t axis[KE_MAX_AXES];
   struct tensor tensor[KE_MAX_TENSORS];
 };
 
+/* Workloads that one set of hosts serves: starting hosts costs more than many a call. */
+struct group {
+  struct workload *w;
+  uint32_t workloads, tensors, axes;
+};
+
 #define MAX_BASELINES 6
+#define MAX_HOSTS (MAX_BASELINES + 2)
 struct job {
   enum mode mode;
   uint64_t seed;
@@ -55,44 +63,68 @@ struct job {
 
 /* job.c */
 struct job *job_read(FILE *in);
+/* The workloads from `start` that fit one set of hosts. */
+struct group job_group(struct job *job, uint32_t start);
 
-/* memory.c: a set of tensors in one memory file, as judge and hosts map it */
+/* memory.c: the tensors of a group in one memory file, as judge and hosts map it */
 struct region {
   int fd;
+  bool outputs;
   unsigned char *map;
   size_t size;
-  struct ke_tensor t[KE_MAX_TENSORS]; /* by tensor index of the workload; only those of this region are filled */
+  struct ke_tensor *t; /* by tensor of the group; only those of this region are filled */
 };
-void region_create(struct region *r, const struct workload *w, bool outputs);
+void region_create(struct region *r, const struct group *g, bool outputs);
 void region_seal(struct region *r);
 void region_destroy(struct region *r);
-void *region_data(const struct region *r, uint32_t tensor);
-void region_canary(struct region *r, const struct workload *w, bool outputs, uint64_t key);
-/* Index of the first tensor whose slack was written, or -1. */
-int region_canary_broken(const struct region *r, const struct workload *w, bool outputs, uint64_t key);
-void region_flush(const struct region *r, const struct workload *w, bool outputs);
+/* First byte of tensor i of the workload. */
+void *region_data(const struct region *r, const struct workload *w, uint32_t i);
+void region_canary(struct region *r, const struct group *g);
+/* Index of the first tensor of the workload whose slack was written, or -1. */
+int region_canary_broken(const struct region *r, const struct workload *w);
+void region_poison(const struct region *r, const struct workload *w, unsigned pattern);
+void region_flush(const struct region *r, const struct workload *w);
+void flush_range(const void *from, size_t bytes);
+void flush_fence(void);
+void poison(void *data, uint64_t bytes, unsigned pattern);
+
+/* random.c */
+uint64_t secret(void);
+uint64_t mix64(uint64_t x);
+/* A keyed hash (SipHash-2-4): contents that a kernel sees tell nothing about those to come. */
+uint64_t derive(uint64_t seed, uint64_t purpose, uint64_t index);
 
 /* generate.c */
 struct transform {
   double scale, offset;
-  bool outlier, constant;
+  bool outlier, constant, nudge;
   const char *name;
 };
 void generate_inputs(const struct region *inputs, const struct workload *w, uint64_t key, const struct transform *change);
-uint64_t mix64(uint64_t x);
-uint64_t secret(void);
-void poison(void *data, uint64_t bytes, unsigned pattern);
+/* The contents of one trial of verification or grading; answers the name of what was done to them. */
+const char *generate_trial(const struct region *inputs, const struct workload *w, uint64_t seed, uint32_t trial);
+
+/* late.c: lines of the inputs that get their contents only when the host stands ready, so that nothing can be computed before */
+#define LATE_LINES 256
+struct late {
+  uint32_t lines;
+  struct {
+    unsigned char *at, final[KE_LINE], decoy[KE_LINE];
+    uint32_t bytes;
+  } line[LATE_LINES];
+};
+void late_choose(struct late *l, const struct region *inputs, const struct workload *w, uint64_t key);
+void late_decoy(const struct late *l);
+void late_final(const struct late *l, bool flush);
 
 /* oracle.c */
 struct answers {
   void *wide[KE_MAX_TENSORS]; /* outputs, by tensor index: floats in the oracle's type, others as they are */
 };
-void oracle_start(struct job *job, const struct workload *w);
+void oracle_start(struct job *job, const struct group *g);
 void oracle_stop(void);
 void oracle_compute(const struct workload *w, const struct region *inputs, struct answers *out);
-void answers_free(struct answers *a, const struct workload *w);
-/* Element of an answer as long double. */
-long double answer_at(const struct workload *w, const struct answers *a, uint32_t tensor, uint64_t index);
+void answers_free(struct answers *a);
 bool dtype_is_float(enum dtype d);
 size_t dtype_bytes(enum dtype d);
 
@@ -105,12 +137,31 @@ struct difference {
   uint64_t index, wrong; /* first wrong element, and how many */
   double got, expected;
 };
-struct difference compare(const struct workload *w, const struct answers *want, void *const *got, double allowed);
-/* The same against another kernel's output of the same contents, with `allowed` times the tolerance. */
+/* `got` against the oracle's answers; where `base` (the baseline's outputs, or NULL) differs from the oracle in kind, its answer is right too. */
+struct difference compare(const struct workload *w, const struct answers *want, void *const *base, void *const *got, double allowed);
+/* The same against another kernel's output of the same contents, with `allowed` times the tolerance; without `worst`. */
 struct difference compare_outputs(const struct workload *w, void *const *want, void *const *got, double allowed);
+double number_at(const void *data, enum dtype d, uint64_t k);
+void store_number(void *data, enum dtype d, uint64_t k, double v);
 
-/* host control: hosts.c, kill.c */
+/* copies of a workload's outputs in the judge's own memory */
+struct copies {
+  void *data[KE_MAX_TENSORS];
+};
+void copies_make(struct copies *c, const struct workload *w);
+void copies_free(struct copies *c);
+
+/* cpus.c: one processor for the judge, another for the hosts */
+void cpus_init(const struct job *job);
+/* The processor of the next hosts, or -1 where they are not bound. */
+int32_t cpus_choose(void);
+/* Where it is allowed, judge and hosts run before ordinary work, alike. */
+bool raise_priority(pid_t pid);
+
+/* host control: hosts.c, kill.c, failure.c */
 enum outcome { CALL_OK, CALL_TIMEOUT, CALL_DIED, CALL_FAILED };
+#define PROBE_LINES 16
+#define TEXT_CAP 65536
 struct host {
   enum role role;
   const char *name;
@@ -124,28 +175,52 @@ struct host {
   char *text; /* what it printed, capped */
   size_t text_len, text_total;
 };
-bool host_start(struct host *h, const struct job *job, const struct workload *w, const struct region *inputs, const char *object, enum role role,
-                const char *name);
-enum outcome host_call(struct host *h, const struct job *job, bool spin, bool touch, uint64_t *judge_ns, uint64_t *host_ns);
-void pin_judge(const struct job *job);
+struct call {
+  const struct workload *w;
+  bool spin, touch, flush;
+  const struct late *late; /* or NULL */
+  uint64_t probe;          /* key of the places looked at the moment the host says done; 0 for none */
+  /* answers */
+  uint64_t judge_ns, host_ns, arm_ns;
+  bool disturbed; /* the judge itself lost its processor during the call */
+  uint32_t probes;
+  struct {
+    uint32_t tensor, bytes;
+    uint64_t at;
+    unsigned char seen[KE_LINE];
+  } seen[PROBE_LINES];
+};
+void host_start(struct host *h, const struct job *job, const struct group *g, const struct region *inputs, const char *object, enum role role,
+                const char *name, int32_t cpu);
+enum outcome host_call(struct host *h, const struct job *job, struct call *c);
+void host_take(const struct host *h, const struct workload *w, struct copies *into);
+/* The first tensor that changed after the host said done, or -1. */
+int probe_changed(const struct call *c, const struct copies *taken);
+void host_drain(struct host *h);
 void host_stop(struct host *h);
 void host_free(struct host *h);
-void host_drain(struct host *h);
-uint64_t host_cpu_ns(const struct host *h);
 void kill_tree(pid_t pid);
 uint64_t now_ns(void);
 
-/* stats.c */
+/* estimate.c */
+#define MAX_GENERATIONS 24
+struct series {
+  double mid[MAX_GENERATIONS]; /* median log ratio of each generation */
+  double *value;               /* all log ratios */
+  size_t values;
+};
+struct interval {
+  double ratio, low, high; /* 95 % */
+};
 double median(double *values, size_t n); /* sorts */
 double quantile(const double *sorted, size_t n, double q);
-/* Half width of the 95 % interval of the mean of n values, Student's t. */
-double half_width(const double *values, size_t n, double *mean);
+double mean_half_width(const double *values, size_t n, double *mean);
+struct interval estimate(const struct series *s, const struct series *control, uint32_t generations);
 
 /* modes */
-void verify_workload(struct job *job, const struct workload *w);
-void benchmark_workload(struct job *job, const struct workload *w, uint32_t index);
-void grade_workload(struct job *job, const struct workload *w);
-void once_workload(struct job *job, const struct workload *w);
+void verify_group(struct job *job, const struct group *g);
+void benchmark_group(struct job *job, const struct group *g);
+void grade_group(struct job *job, const struct group *g);
 
 /* out.c: JSON lines on stdout */
 void out_begin(const char *event);
@@ -159,5 +234,6 @@ void out_object(const char *key);
 void out_close(void);
 void out_end(void);
 void out_host_failure(const struct host *h, enum outcome outcome, const struct workload *w);
+void out_wrong(const struct workload *w, const struct difference *d, const char *code, const char *trial);
 _Noreturn void die(const char *format, ...);
 #endif

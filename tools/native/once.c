@@ -27,13 +27,14 @@ int main(int argc, char **argv) {
   if (in == NULL) die("cannot open the job %s", argv[1]);
   struct job *job = job_read(in);
   fclose(in);
-  struct workload *w = &job->workload[0];
+  struct group g = job_group(job, 0);
+  struct workload *w = g.w;
   struct region inputs, outputs;
-  region_create(&inputs, w, false);
-  region_create(&outputs, w, true);
+  region_create(&inputs, &g, false);
+  region_create(&outputs, &g, true);
   generate_inputs(&inputs, w, job->seed, NULL);
   void *buffers[KE_MAX_TENSORS];
-  for (uint32_t i = 0; i < w->tensors; i++) buffers[i] = region_data(w->tensor[i].output ? &outputs : &inputs, i);
+  for (uint32_t i = 0; i < w->tensors; i++) buffers[i] = region_data(w->tensor[i].output ? &outputs : &inputs, w, i);
   void *object = dlopen(argv[2], RTLD_NOW | RTLD_LOCAL);
   if (object == NULL) die("the object does not load: %s", dlerror());
   void *symbol = dlsym(object, "ke_entry");

@@ -1,20 +1,20 @@
-/* What the judge (trusted) and a host (runs untrusted code) share: the control page and the fixed descriptors.
- * The host can write any byte of it, so the judge believes nothing read from here except as a hint, and checks it. */
+/* What the judge (trusted) and a host (runs untrusted code) share: the plan, the control page and the fixed descriptors.
+ * The host can write any byte of the control page, so the judge believes nothing read from there except as a hint. */
 #ifndef KE_PROTOCOL_H
 #define KE_PROTOCOL_H
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define KE_MAGIC 0x314c4b45u /* "EKL1" */
+#define KE_MAGIC 0x324c4b45u /* "EKL2" */
 #define KE_MAX_TENSORS 64
 #define KE_MAX_AXES 64
 #define KE_PAGE 4096u
 #define KE_LINE 64u
 
 /* Descriptors a host starts with. */
-enum { KE_FD_CONTROL = 3, KE_FD_INPUTS = 4, KE_FD_OUTPUTS = 5, KE_FD_OBJECT = 6 };
+enum { KE_FD_CONTROL = 3, KE_FD_INPUTS = 4, KE_FD_OUTPUTS = 5, KE_FD_OBJECT = 6, KE_FD_PLAN = 7, KE_FDS = 5 };
 
-enum { KE_OP_CALL = 1, KE_OP_TOUCH_AND_CALL = 2, KE_OP_QUIT = 3 };
+enum { KE_OP_CALL = 1, KE_OP_TOUCH_AND_CALL = 2 };
 
 /* Where a host got to before its first call; the judge waits for KE_STATE_READY. */
 enum { KE_STATE_STARTING = 0, KE_STATE_CONFINED = 1, KE_STATE_READY = 2, KE_STATE_LOAD_FAILED = 3, KE_STATE_SETUP_FAILED = 4 };
@@ -25,20 +25,28 @@ struct ke_tensor {
   uint32_t output, scalar;
 };
 
-struct ke_control {
-  uint32_t magic, tensors, axes, spin;
-  int64_t axis[KE_MAX_AXES];
-  struct ke_tensor tensor[KE_MAX_TENSORS];
+/* One workload: its run of tensors and of axes in the plan's tables. */
+struct ke_shape {
+  uint32_t first_tensor, tensors, first_axis, axes;
+};
+
+/* Sealed and read-only. Behind the header: ke_shape[shapes], ke_tensor[tensors], int64_t[axes]. */
+struct ke_plan {
+  uint32_t magic, shapes, tensors, axes;
   /* limits the host puts on itself before it loads the object */
   uint64_t limit_as, limit_cpu, limit_fsize, limit_nproc;
   uint32_t uid;
+  int32_t cpu; /* the one processor it runs on, or -1 */
+};
+
+struct ke_control {
   /* handshake: judge writes command (a sequence number) and wakes; host answers armed, spins on go, answers done */
   _Alignas(64) _Atomic uint32_t command;
-  uint32_t op;
+  uint32_t op, shape, spin;
   _Alignas(64) _Atomic uint32_t armed;
   _Alignas(64) _Atomic uint32_t go;
   _Alignas(64) _Atomic uint32_t done;
-  uint64_t host_ns;
+  _Alignas(64) uint64_t host_ns;
   /* how it died, as the host's own handlers saw it */
   _Alignas(64) _Atomic uint32_t state;
   uint32_t fault_signal, fault_where, fault_tensor, fault_syscall, confinement;

@@ -1,218 +1,131 @@
-/* Is the candidate right on one workload? Several trials of fresh contents, among them hidden transforms of the values;
- * every answer is compared with the oracle, and judged beside the baseline's own error on the same contents. */
+/* Is the candidate right on a workload? Several trials of fresh contents, among them hidden transforms of the values; every
+ * answer is compared with the oracle, and judged beside the baseline's own error on the same contents. */
 #include "judge.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const struct transform transforms[] = {
-    {.scale = 1, .name = "plain"},          {.scale = 3, .name = "times 3"},
-    {.scale = 0.01, .name = "times 0.01"},  {.scale = -1, .name = "times -1"},
-    {.scale = 1, .offset = 2, .name = "plus 2"}, {.scale = 1, .outlier = true, .name = "one huge value"},
-    {.scale = 1, .constant = true, .name = "all values equal"}, {.scale = 1, .name = "plain again"},
+struct verification {
+  struct job *job;
+  const struct group *g;
+  struct region inputs;
+  struct host candidate, baseline;
+  uint32_t deaths;
+  bool hopeless; /* the candidate hangs or keeps dying: the workloads left are not tried */
 };
-#define TRANSFORMS (sizeof transforms / sizeof *transforms)
-
-struct copies {
-  void *data[KE_MAX_TENSORS];
-};
-static void copies_make(struct copies *c, const struct workload *w) {
-  memset(c, 0, sizeof *c);
-  for (uint32_t i = 0; i < w->tensors; i++)
-    if (w->tensor[i].output && (c->data[i] = malloc(w->tensor[i].bytes + 1)) == NULL) die("out of memory");
-}
-static void copies_take(struct copies *c, const struct host *h, const struct workload *w) {
-  for (uint32_t i = 0; i < w->tensors; i++)
-    if (w->tensor[i].output) memcpy(c->data[i], region_data(&h->outputs, i), w->tensor[i].bytes);
-}
-static bool copies_equal(const struct copies *a, const struct copies *b, const struct workload *w) {
-  for (uint32_t i = 0; i < w->tensors; i++)
-    if (w->tensor[i].output && memcmp(a->data[i], b->data[i], w->tensor[i].bytes) != 0) return false;
-  return true;
-}
-static void copies_free(struct copies *c, const struct workload *w) {
-  for (uint32_t i = 0; i < w->tensors; i++) free(c->data[i]);
-}
-
-static void poison_outputs(struct host *h, const struct workload *w, unsigned pattern) {
-  for (uint32_t i = 0; i < w->tensors; i++)
-    if (w->tensor[i].output) poison(region_data(&h->outputs, i), w->tensor[i].bytes, pattern);
-}
 
 struct state {
+  const struct workload *w;
   bool failed, deterministic;
   double worst, baseline_worst;
   uint32_t trials, failures;
+  struct answers want;
+  struct copies first, second, base;
 };
 
-static void report_failure(const struct workload *w, const struct difference *d, const char *trial, struct state *s) {
+static void report(struct state *s, const struct difference *d, const char *code, const char *trial) {
   s->failed = true;
   s->failures++;
-  out_begin("wrong");
-  out_str("workload", w->uuid);
-  out_str("code", d->code);
-  out_str("trial", trial);
-  out_str("output", w->tensor[d->tensor].name);
-  out_int("index", (int64_t)d->index);
-  out_num("got", d->got);
-  out_num("expected", d->expected);
-  out_str("got_text", isnan(d->got) ? "nan" : isinf(d->got) ? "inf" : "");
-  out_str("expected_text", isnan(d->expected) ? "nan" : isinf(d->expected) ? "inf" : "");
-  out_int("wrong_elements", (int64_t)d->wrong);
-  out_int("elements", (int64_t)w->tensor[d->tensor].elements);
-  out_num("error_over_tolerance", d->worst);
-  out_end();
+  out_wrong(s->w, d, code, trial);
 }
 
-/* One call of the candidate on the present contents. False when the host did not answer. */
-static bool answer(struct host *h, struct job *job, const struct workload *w, unsigned pattern, uint64_t key, struct copies *out, struct state *s) {
-  uint64_t judge_ns, host_ns;
-  poison_outputs(h, w, pattern);
-  enum outcome outcome = host_call(h, job, false, false, &judge_ns, &host_ns);
+static void start(struct verification *v, struct host *h, enum role role) {
+  if (h->pid > 0) return;
+  bool own = role == ROLE_CANDIDATE;
+  host_start(h, v->job, v->g, &v->inputs, own ? v->job->candidate : v->job->baseline[0], role, own ? "candidate" : v->job->baseline_name[0], -1);
+}
+
+/* One call of the candidate on the present contents. False when there is no answer. */
+static bool answer(struct verification *v, struct state *s, unsigned pattern, struct copies *out) {
+  struct host *h = &v->candidate;
+  struct call call = {.w = s->w, .probe = secret() | 1};
+  region_poison(&h->outputs, s->w, pattern);
+  enum outcome outcome = host_call(h, v->job, &call);
   if (outcome != CALL_OK) {
     host_stop(h);
-    out_host_failure(h, outcome, w);
+    out_host_failure(h, outcome, s->w);
+    s->failed = true;
+    v->deaths++;
+    v->hopeless = outcome == CALL_TIMEOUT || v->deaths > 1;
+    return false;
+  }
+  host_take(h, s->w, out);
+  int late = probe_changed(&call, out), broken = region_canary_broken(&h->outputs, s->w);
+  if (broken >= 0) report(s, &(struct difference){.tensor = (uint32_t)broken}, "wrote_outside_output", "canary");
+  if (late >= 0) report(s, &(struct difference){.tensor = (uint32_t)late}, "deferred_work", "after its return");
+  return broken < 0 && late < 0;
+}
+
+/* False when the candidate is in no state for another trial. */
+static bool trial(struct verification *v, struct state *s, uint32_t number) {
+  const char *name = generate_trial(&v->inputs, s->w, v->job->seed, number);
+  oracle_compute(s->w, &v->inputs, &s->want);
+  struct call call = {.w = s->w};
+  enum outcome outcome = host_call(&v->baseline, v->job, &call);
+  if (outcome != CALL_OK) {
+    host_stop(&v->baseline);
+    out_host_failure(&v->baseline, outcome, s->w);
     s->failed = true;
     return false;
   }
-  copies_take(out, h, w);
-  int broken = region_canary_broken(&h->outputs, w, true, key);
-  if (broken >= 0) {
-    struct difference d = {.code = "wrote_outside_output", .tensor = (uint32_t)broken};
-    report_failure(w, &d, "canary", s);
-    return false;
-  }
+  host_take(&v->baseline, s->w, &s->base);
+  /* The plain loop in the problem's own type errs too: up to four times its error is no fault. */
+  double own = compare(s->w, &s->want, NULL, s->base.data, INFINITY).worst, allowed = fmax(1, 4 * own);
+  if (!answer(v, s, number, &s->first)) return false;
+  s->trials++;
+  struct difference d = compare(s->w, &s->want, s->base.data, s->first.data, allowed);
+  s->baseline_worst = fmax(s->baseline_worst, own);
+  s->worst = fmax(s->worst, d.worst / allowed);
+  if (!d.ok) report(s, &d, d.code, name);
+  if (number % 4 != 0) return true;
+  /* The same contents again, over the other poison: an answer left over from the first call would show. */
+  if (!answer(v, s, number + 1, &s->second)) return false;
+  for (uint32_t i = 0; i < s->w->tensors && s->deterministic; i++)
+    s->deterministic = !s->w->tensor[i].output || memcmp(s->first.data[i], s->second.data[i], s->w->tensor[i].bytes) == 0;
+  struct difference again = compare(s->w, &s->want, s->base.data, s->second.data, allowed);
+  if (!again.ok && d.ok) report(s, &again, again.code, "the same contents again");
   return true;
 }
 
-void verify_workload(struct job *job, const struct workload *w) {
-  struct region inputs;
-  struct host candidate, baseline;
-  struct answers want = {0};
-  struct copies first, second, base;
-  struct state s = {.deterministic = true};
-  uint64_t canary = secret();
-  region_create(&inputs, w, false);
-  region_seal(&inputs);
-  copies_make(&first, w);
-  copies_make(&second, w);
-  copies_make(&base, w);
-  host_start(&candidate, job, w, &inputs, job->candidate, ROLE_CANDIDATE, "candidate");
-  host_start(&baseline, job, w, &inputs, job->baseline[0], ROLE_BASELINE, job->baseline_name[0]);
-  region_canary(&candidate.outputs, w, true, canary);
-  bool free_values = false;
-  for (uint32_t i = 0; i < w->tensors; i++)
-    if (!w->tensor[i].output && (w->tensor[i].fill == FILL_NORMAL || w->tensor[i].fill == FILL_UNIFORM)) free_values = true;
-  for (uint32_t trial = 0; trial < job->trials && s.failures < 3; trial++) {
-    const struct transform *change = &transforms[free_values ? trial % TRANSFORMS : 0];
-    uint64_t key = mix64(job->seed ^ mix64(trial + 1)), judge_ns, host_ns;
-    generate_inputs(&inputs, w, key, change);
-    oracle_compute(w, &inputs, &want);
-    enum outcome outcome = host_call(&baseline, job, false, false, &judge_ns, &host_ns);
-    if (outcome != CALL_OK) {
-      host_stop(&baseline);
-      out_host_failure(&baseline, outcome, w);
-      break;
-    }
-    copies_take(&base, &baseline, w);
-    struct difference own = compare(w, &want, base.data, INFINITY);
-    /* Where the plain loop itself overflows, the contents decide nothing about the candidate. */
-    bool decisive = own.ok;
-    double allowed = own.worst * 4 > 1 ? own.worst * 4 : 1;
-    if (!answer(&candidate, job, w, trial, canary, &first, &s)) break;
-    s.trials++;
-    if (decisive) {
-      struct difference d = compare(w, &want, first.data, allowed);
-      if (own.worst > s.baseline_worst) s.baseline_worst = own.worst;
-      if (d.worst / allowed > s.worst) s.worst = d.worst / allowed;
-      if (!d.ok) report_failure(w, &d, change->name, &s);
-    }
-    /* The same contents again, over the other poison: an answer left over from the first call would show. */
-    if (trial % 4 == 0) {
-      if (!answer(&candidate, job, w, trial + 1, canary, &second, &s)) break;
-      if (!copies_equal(&first, &second, w)) {
-        s.deterministic = false;
-        struct difference d = compare(w, &want, second.data, allowed);
-        if (decisive && !d.ok) report_failure(w, &d, "the same contents again", &s);
-      }
-    }
+static void verify_workload(struct verification *v, const struct workload *w) {
+  struct state s = {.w = w, .deterministic = true};
+  struct host *h = &v->candidate;
+  copies_make(&s.first, w);
+  copies_make(&s.second, w);
+  copies_make(&s.base, w);
+  start(v, h, ROLE_CANDIDATE);
+  start(v, &v->baseline, ROLE_BASELINE);
+  for (uint32_t t = 0; t < v->job->trials && s.failures < 3 && trial(v, &s, t); t++) {
   }
   out_begin("verified");
   out_str("workload", w->uuid);
   out_int("trials", s.trials);
-  out_bool("passed", !s.failed && s.trials == job->trials);
+  out_bool("passed", !s.failed && s.trials == v->job->trials);
   out_num("worst_error", s.worst);
   out_num("baseline_error", s.baseline_worst);
   out_bool("deterministic", s.deterministic);
-  out_int("confinement", candidate.control == NULL ? 0 : candidate.control->confinement);
-  out_bytes("text", candidate.text, candidate.text_len);
-  out_int("text_bytes", (int64_t)candidate.text_total);
+  out_int("confinement", h->control->confinement);
+  out_bytes("text", h->text, h->text_len);
+  out_int("text_bytes", (int64_t)h->text_total);
   out_end();
-  host_free(&candidate);
-  host_free(&baseline);
-  answers_free(&want, w);
-  copies_free(&first, w);
-  copies_free(&second, w);
-  copies_free(&base, w);
-  region_destroy(&inputs);
+  /* Printed text belongs to the workload it was printed in. */
+  h->text_len = h->text_total = 0;
+  if (h->dead || s.failed) host_free(h);
+  if (v->baseline.dead) host_free(&v->baseline);
+  answers_free(&s.want);
+  copies_free(&s.first);
+  copies_free(&s.second);
+  copies_free(&s.base);
 }
 
-/* What a candidate that computes nothing would score: the judge makes the null answers itself. */
-void grade_workload(struct job *job, const struct workload *w) {
-  static const char *const names[] = {"zeros", "ones", "mean", "input_copy", "uninitialised", "random"};
-  bool passed[6] = {true, true, true, true, true, true};
-  struct region inputs;
-  struct answers want = {0};
-  struct copies null;
-  uint64_t elements = 0;
-  region_create(&inputs, w, false);
-  copies_make(&null, w);
-  for (uint32_t i = 0; i < w->tensors; i++)
-    if (w->tensor[i].output) elements += w->tensor[i].elements;
-  for (uint32_t trial = 0; trial < job->trials; trial++) {
-    generate_inputs(&inputs, w, mix64(job->seed ^ mix64(trial + 1)), &transforms[trial % TRANSFORMS]);
-    oracle_compute(w, &inputs, &want);
-    for (unsigned kind = 0; kind < 6; kind++) {
-      if (!passed[kind]) continue;
-      for (uint32_t i = 0; i < w->tensors; i++) {
-        const struct tensor *t = &w->tensor[i];
-        if (!t->output) continue;
-        long double mean = 0;
-        for (uint64_t k = 0; kind == 2 && k < t->elements; k++) mean += answer_at(w, &want, i, k) / (long double)t->elements;
-        poison(null.data[i], t->bytes, trial);
-        if (kind == 4) continue;
-        const unsigned char *source = NULL;
-        uint64_t source_bytes = 0;
-        for (uint32_t j = 0; kind == 3 && j < w->tensors; j++)
-          if (!w->tensor[j].output && !w->tensor[j].scalar && w->tensor[j].dtype == t->dtype && w->tensor[j].bytes > source_bytes) {
-            source = region_data(&inputs, j);
-            source_bytes = w->tensor[j].bytes;
-          }
-        if (kind == 3) {
-          for (uint64_t b = 0; source != NULL && b < t->bytes; b++) ((unsigned char *)null.data[i])[b] = source[b % source_bytes];
-          continue;
-        }
-        for (uint64_t k = 0; k < t->elements; k++) {
-          double v = kind == 0 ? 0 : kind == 1 ? 1 : kind == 2 ? (double)mean : (double)(mix64(job->seed + k) >> 40) * 0x1p-23 - 1;
-          if (t->dtype == F32) ((float *)null.data[i])[k] = (float)v;
-          else if (t->dtype == F64) ((double *)null.data[i])[k] = v;
-          else if (t->dtype == I32) ((int32_t *)null.data[i])[k] = (int32_t)llround(v);
-          else if (t->dtype == I64) ((int64_t *)null.data[i])[k] = (int64_t)llround(v);
-          else ((int8_t *)null.data[i])[k] = (int8_t)lround(v);
-        }
-      }
-      passed[kind] = compare(w, &want, null.data, 1).ok;
-    }
-  }
-  out_begin("graded");
-  out_str("workload", w->uuid);
-  out_bool("empty", elements == 0);
-  out_object("nulls");
-  for (unsigned kind = 0; kind < 6; kind++) out_bool(names[kind], passed[kind]);
-  out_close();
-  out_end();
-  answers_free(&want, w);
-  copies_free(&null, w);
-  region_destroy(&inputs);
+void verify_group(struct job *job, const struct group *g) {
+  struct verification v = {.job = job, .g = g};
+  if (job->trials == 0 || job->baselines == 0) die("verification needs trials and a baseline");
+  region_create(&v.inputs, g, false);
+  region_seal(&v.inputs);
+  for (uint32_t k = 0; k < g->workloads && !v.hopeless; k++) verify_workload(&v, &g->w[k]);
+  host_free(&v.candidate);
+  host_free(&v.baseline);
+  region_destroy(&v.inputs);
 }

@@ -67,6 +67,8 @@ export const judgeEventSchema = z.discriminatedUnion("event", [
     ),
     control_bias: z.number(),
     control_half_width: num,
+    arming_candidate_ns: z.number(),
+    arming_baseline_ns: z.number(),
     pairs: z.int(),
     rejected: z.int(),
     dirty_candidate: z.int(),
