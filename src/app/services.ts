@@ -76,7 +76,7 @@ export function createServices(home: string, options: { resume?: boolean } = {})
     kind: string,
     schema: z.ZodType<T>,
     run: (args: T, context: WorkContext) => Promise<unknown>,
-  ): void => jobs.register(kind, { run: (args, context) => run(schema.parse(args), context) });
+  ): void => jobs.register(kind, { args: schema, run });
   handle("evaluate", evaluateArgs, async ({ source, problem, target, abstraction, ...rest }, context) => {
     const found = await problems.get(problem);
     const record = await evaluations.evaluate(

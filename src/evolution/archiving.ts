@@ -1,4 +1,4 @@
-import { errorMessage } from "../domain/errors.ts";
+import { errorMessage, KernelEvolveError } from "../domain/errors.ts";
 import type { Node } from "../domain/run.ts";
 import { log } from "../platform/log.ts";
 import type { EvolutionDependencies } from "./dependencies.ts";
@@ -28,6 +28,8 @@ export class Archiving {
       })
       .catch((error: unknown) => {
         this.#complete.delete(run);
+        // The archive was removed or damaged: the store has everything, so it is made again with the next node.
+        if (error instanceof KernelEvolveError && error.code === "corrupt") this.#deps.graph.forgetCommits(run);
         log.warn({ run, error: errorMessage(error) }, "source archive: nodes wait for the next attempt");
       });
     return this.#chain;

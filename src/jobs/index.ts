@@ -1,1 +1,2 @@
-export { type JobHandler, LocalJobs } from "./runner.ts";
+export type { JobHandler } from "./handlers.ts";
+export { LocalJobs } from "./runner.ts";

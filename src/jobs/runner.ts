@@ -1,6 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { z } from "zod";
 import {
   errorMessage,
   type Job,
@@ -9,291 +7,299 @@ import {
   type ProgressUpdate,
   type WorkContext,
 } from "../domain/index.ts";
+import { canonicalJson } from "../platform/hash.ts";
 import { log } from "../platform/log.ts";
-import type { JobRepository, JobRow } from "../store/index.ts";
+import type { HeldJob, JobEnd, JobRepository, JobRow } from "../store/index.ts";
+import { type JobHandler, type Kind, kindOf } from "./handlers.ts";
+import { ownerIsGone, ownerName } from "./owner.ts";
+import { CANCELLED, doneWith, failedWith, hasEnded, shortMessage, toJob } from "./render.ts";
+import { Waiting } from "./waiting.ts";
 
-/** What runs a kind of job. Handlers are idempotent: after a crash the job is started again with the same arguments. */
-export interface JobHandler {
-  /** Checks the arguments and answers the work. */
-  run(args: unknown, context: WorkContext): Promise<unknown>;
-}
-
-const HEARTBEAT_MS = 2_000;
-/** An owner silent for this long is taken for dead. */
-const STALE_MS = 15_000;
+const BEAT_MS = 2_000;
+/** A database write for every step of fast work would cost more than the work. */
+const PROGRESS_MS = 500;
+/** How long cancelling waits for the work to end; it is cancelled all the same. */
+const CANCEL_MS = 5_000;
 const KEPT_JOBS = 1_000;
-
-const errorSchema = z.object({ code: z.string(), message: z.string(), fix: z.string().optional() });
+const KEPT_MS = 30 * 86_400_000;
+const DEFAULT_LIMIT = 4;
 
 interface Running {
+  row: JobRow;
   readonly abort: AbortController;
   readonly ended: Promise<void>;
-  cancelled: boolean;
-}
-
-/** Names this process so that another can tell whether it still lives: boot id, pid and start time. */
-function ownerName(): string {
-  return `${bootId()}:${process.pid}:${startTime(process.pid) ?? "?"}`;
-}
-
-function bootId(): string {
-  try {
-    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-  } catch {
-    return "unknown-boot";
-  }
-}
-
-function startTime(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
-  } catch {
-    return undefined;
-  }
-}
-
-function ownerIsDead(owner: string): boolean {
-  const [boot, pid, started] = owner.split(":");
-  if (boot !== bootId()) return boot !== "unknown-boot";
-  return started !== "?" && startTime(Number(pid)) !== started;
 }
 
 /** Runs jobs in this process and keeps them in the store, so that a restart (or another server) goes on with them. */
 export class LocalJobs implements JobService {
   readonly #store: JobRepository;
-  readonly #handlers = new Map<string, JobHandler>();
-  readonly #running = new Map<string, Running>();
-  readonly #listeners = new Map<string, Set<(job: Job) => void>>();
-  readonly #owner = `${ownerName()}:${randomUUID().slice(0, 8)}`;
+  readonly #owner = ownerName();
   readonly #limit: number;
-  readonly #queue: string[] = [];
+  readonly #kinds = new Map<string, Kind>();
+  /** Jobs to begin, with the owner they have in the store. */
+  readonly #queue = new Map<string, { readonly kind: string; readonly from: string | null }>();
+  readonly #running = new Map<string, Running>();
+  /** Ends that the store would not take yet. */
+  readonly #unsaved = new Map<string, JobEnd>();
+  readonly #waiting = new Waiting();
   #timer: NodeJS.Timeout | undefined;
+  #adopts = false;
   #closed = false;
 
+  /** `concurrency` is how many jobs of a kind run at once unless its handler says otherwise. */
   constructor(store: JobRepository, options: { concurrency?: number } = {}) {
     this.#store = store;
-    this.#limit = options.concurrency ?? 4;
+    this.#limit = options.concurrency ?? DEFAULT_LIMIT;
   }
 
-  register(kind: string, handler: JobHandler): void {
-    this.#handlers.set(kind, handler);
+  register<T>(kind: string, handler: JobHandler<T>): void {
+    this.#kinds.set(kind, kindOf(handler));
   }
 
-  /** Goes on with jobs that an ended server left behind. Called once, when the handlers are registered. */
+  /** Goes on with jobs that ended servers left behind, now and from now on. Called when the handlers are registered. */
   resume(): void {
-    for (const row of this.#store.orphans(ownerIsDead, Date.now(), STALE_MS)) {
-      if (!this.#handlers.has(row.kind)) continue;
-      if (row.owner !== null && ownerIsDead(row.owner)) this.#store.expire(row.id, row.owner);
-      this.#enqueue(row.id);
-    }
-    this.#store.prune(KEPT_JOBS);
+    this.#adopts = true;
+    this.#store.prune(KEPT_JOBS, new Date(Date.now() - KEPT_MS).toISOString());
+    this.#adopt();
+    this.#startBeating();
   }
 
   async start(kind: string, args: unknown, options: { idempotency_key?: string } = {}): Promise<Job> {
-    if (this.#closed) throw new KernelEvolveError("cancelled", "the server is shutting down");
-    if (!this.#handlers.has(kind))
-      throw new KernelEvolveError("invalid_argument", `there is no job of kind ${kind}`);
-    const id = `job_${randomUUID()}`;
-    const row = this.#store.create(
-      id,
-      kind,
-      JSON.stringify(args ?? null),
-      options.idempotency_key,
-      new Date().toISOString(),
-    );
-    if (row.id === id) this.#enqueue(id);
-    return this.#job(row);
-  }
-
-  #enqueue(id: string): void {
-    this.#queue.push(id);
-    this.#pump();
-  }
-
-  #pump(): void {
-    while (!this.#closed && this.#running.size < this.#limit) {
-      const id = this.#queue.shift();
-      if (id === undefined) return;
-      if (!this.#store.take(id, this.#owner, Date.now(), STALE_MS)) continue;
-      const row = this.#store.get(id);
-      const handler = row === undefined ? undefined : this.#handlers.get(row.kind);
-      if (row === undefined || handler === undefined) continue;
-      const abort = new AbortController();
-      const running: Running = { abort, cancelled: false, ended: this.#execute(row, handler, abort) };
-      this.#running.set(id, running);
-      void running.ended.finally(() => {
-        this.#running.delete(id);
-        this.#pump();
+    if (this.#closed) throw closing();
+    const known = this.#kinds.get(kind);
+    if (known === undefined) {
+      throw new KernelEvolveError("invalid_argument", `kind: there is no job ${JSON.stringify(kind)}`, {
+        fix: `use one of ${[...this.#kinds.keys()].join(", ")}`,
       });
     }
-    this.#timer ??= setInterval(() => this.#store.beat(this.#owner, Date.now()), HEARTBEAT_MS).unref();
-  }
-
-  async #execute(row: JobRow, handler: JobHandler, abort: AbortController): Promise<void> {
-    let last = 0;
-    const report = (update: ProgressUpdate): void => {
-      if (abort.signal.aborted || this.#closed) return;
-      // A database write for every step of fast work would cost more than the work.
-      const now = Date.now();
-      const final = update.total !== undefined && update.progress >= update.total;
-      if (now - last < 100 && !final) return;
-      last = now;
-      this.#store.progress(
-        row.id,
-        update.progress,
-        update.total,
-        update.message.slice(0, 500),
-        new Date(now).toISOString(),
-      );
-      this.#notify(row.id);
-    };
-    const now = (): string => new Date().toISOString();
-    try {
-      // Let the caller of start() see the job before it begins.
-      await Promise.resolve();
-      const result = await handler.run(JSON.parse(row.args), { signal: abort.signal, report });
-      this.#store.finish(row.id, "done", JSON.stringify(result ?? null), null, "done", now());
-    } catch (error) {
-      if (this.#closed) this.#store.requeue(row.id, this.#owner);
-      else if (this.#running.get(row.id)?.cancelled === true) {
-        this.#store.finish(
-          row.id,
-          "cancelled",
-          null,
-          JSON.stringify({ code: "cancelled", message: "cancelled" }),
-          "cancelled",
-          now(),
-        );
-      } else {
-        const known = error instanceof KernelEvolveError;
-        if (!known) log.error({ err: error, job: row.id, kind: row.kind }, "job failed");
-        const told = {
-          code: known ? error.code : "infrastructure",
-          message: errorMessage(error).slice(0, 4000),
-          ...(known && error.fix !== undefined ? { fix: error.fix } : {}),
-        };
-        this.#store.finish(row.id, "failed", null, JSON.stringify(told), told.message.slice(0, 500), now());
-      }
-    }
-    this.#notify(row.id);
-  }
-
-  #job(row: JobRow): Job {
-    const error = row.error === null ? undefined : errorSchema.parse(JSON.parse(row.error));
-    return {
-      id: row.id,
-      kind: row.kind,
-      state: row.state,
-      progress: row.progress,
-      ...(row.total === null ? {} : { total: row.total }),
-      message: row.message,
-      created_at: row.created_at,
-      updated_at: row.updated_at,
-      ...(row.result === null ? {} : { result: JSON.parse(row.result) }),
-      ...(error === undefined
-        ? {}
-        : {
-            error: {
-              code: error.code,
-              message: error.message,
-              ...(error.fix === undefined ? {} : { fix: error.fix }),
-            },
-          }),
-    };
-  }
-
-  #notify(id: string): void {
-    const listeners = this.#listeners.get(id);
-    if (listeners === undefined || this.#closed) return;
-    const row = this.#store.get(id);
-    if (row === undefined) return;
-    const job = this.#job(row);
-    for (const listener of listeners) listener(job);
+    known.prepare(args);
+    const id = `job_${randomUUID()}`;
+    const row = this.#store.create(
+      { id, kind, args: canonicalJson(args ?? null), key: options.idempotency_key, owner: this.#owner },
+      Date.now(),
+    );
+    // Whoever joins a job that nobody runs any more runs it.
+    if (row.id === id || this.#isOrphan(row)) this.#queue.set(row.id, { kind, from: row.owner });
+    this.#startBeating();
+    // The caller sees the job before it begins.
+    queueMicrotask(() => this.#pump());
+    return toJob(row);
   }
 
   async get(id: string): Promise<Job> {
-    const row = this.#store.get(id);
-    if (row === undefined) {
-      throw new KernelEvolveError("not_found", `job ${id.slice(0, 80)} is unknown`, {
-        fix: "ended jobs are forgotten after a while; start the work again",
-      });
-    }
-    return this.#job(row);
+    return this.#look(id);
   }
 
   async list(filter: { state?: Job["state"] } = {}): Promise<Job[]> {
-    return this.#store.list(filter.state).map((row) => this.#job(row));
+    return this.#store.list(filter.state).map(toJob);
   }
 
   async wait(id: string, seconds: number, context: WorkContext): Promise<Job> {
-    const first = await this.get(id);
-    const ended = (job: Job): boolean => job.state !== "queued" && job.state !== "running";
-    if (ended(first)) return first;
-    const listeners = this.#listeners.get(id) ?? new Set();
-    this.#listeners.set(id, listeners);
-    const tell = (job: Job): void =>
-      context.report({
-        progress: job.progress,
-        ...(job.total === undefined ? {} : { total: job.total }),
-        message: job.message,
+    if (!Number.isFinite(seconds) || seconds < 0) {
+      throw new KernelEvolveError("invalid_argument", `seconds: ${seconds} is not a time from 0`);
+    }
+    const job = this.#look(id);
+    if (hasEnded(job.state)) return job;
+    if (this.#closed) throw closing();
+    return this.#waiting.wait(
+      id,
+      seconds,
+      context,
+      () => this.#look(id),
+      () => !this.#running.has(id),
+    );
+  }
+
+  /** Stored first: a job that was cancelled does not come back, whatever happens to this process. */
+  async cancel(id: string): Promise<Job> {
+    if (hasEnded(this.#look(id).state)) return this.#look(id);
+    this.#store.finish(id, undefined, CANCELLED, Date.now());
+    this.#queue.delete(id);
+    const running = this.#running.get(id);
+    if (running === undefined) this.#tell(id);
+    else {
+      this.#stop(id, running, "the job was cancelled");
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, CANCEL_MS);
       });
-    tell(first);
-    return await new Promise<Job>((resolve, reject) => {
-      const finish = (act: () => void): void => {
-        clearTimeout(timer);
-        clearInterval(poll);
-        listeners.delete(listen);
-        if (listeners.size === 0) this.#listeners.delete(id);
-        context.signal.removeEventListener("abort", aborted);
-        act();
-      };
-      const listen = (job: Job): void => {
-        if (ended(job)) finish(() => resolve(job));
-        else tell(job);
-      };
-      const aborted = (): void =>
-        finish(() => reject(new KernelEvolveError("cancelled", "the wait was cancelled; the job goes on")));
-      const timer = setTimeout(() => finish(() => resolve(this.get(id))), seconds * 1000);
-      // The job may run in another server on the same store, which cannot notify us.
-      const poll = setInterval(() => {
-        if (this.#running.has(id) || this.#closed) return;
-        const row = this.#store.get(id);
-        if (row !== undefined) listen(this.#job(row));
-      }, 1000);
-      listeners.add(listen);
-      if (context.signal.aborted) aborted();
-      else context.signal.addEventListener("abort", aborted, { once: true });
+      await Promise.race([running.ended, late]);
+      clearTimeout(timer);
+    }
+    return this.#look(id);
+  }
+
+  /**
+   * Ends waits, stops running jobs and gives all that has not ended back to the queue, for the next server. Resolves when
+   * the work has ended, with its children. Idempotent.
+   */
+  async close(): Promise<void> {
+    if (!this.#closed) {
+      this.#closed = true;
+      clearInterval(this.#timer);
+      this.#queue.clear();
+      this.#waiting.stopAll(closing());
+      for (const { abort } of this.#running.values()) abort.abort(closing());
+    }
+    await Promise.all([...this.#running.values()].map((running) => running.ended));
+    this.#saveEnds();
+    this.#store.release(this.#owner);
+  }
+
+  #look(id: string): Job {
+    const row = this.#running.get(id)?.row ?? this.#store.get(id);
+    if (row !== undefined) return toJob(row);
+    throw new KernelEvolveError("not_found", `job ${JSON.stringify(id.slice(0, 80))} is unknown`, {
+      fix: "ended jobs are forgotten after a while; start the work again",
     });
   }
 
-  async cancel(id: string): Promise<Job> {
-    const running = this.#running.get(id);
-    if (running !== undefined) {
-      running.cancelled = true;
-      running.abort.abort(new KernelEvolveError("cancelled", "the job was cancelled"));
-      await running.ended;
-      return await this.get(id);
-    }
-    await this.get(id);
-    this.#store.finish(
-      id,
-      "cancelled",
-      null,
-      JSON.stringify({ code: "cancelled", message: "cancelled before it ran here" }),
-      "cancelled",
-      new Date().toISOString(),
-    );
-    this.#notify(id);
-    return await this.get(id);
+  /** Aborts work whose job is no longer this runner's; from now on the job is what the store says. */
+  #stop(id: string, running: Running, why: string): void {
+    running.row = this.#store.get(id) ?? running.row;
+    running.abort.abort(new KernelEvolveError("cancelled", why));
+    this.#tell(id);
   }
 
-  /** Stops running jobs and leaves them in the queue for the next server. Waits until their children have ended. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    clearInterval(this.#timer);
-    for (const running of this.#running.values())
-      running.abort.abort(new KernelEvolveError("cancelled", "the server is shutting down"));
-    await Promise.allSettled([...this.#running.values()].map((running) => running.ended));
+  #tell(id: string): void {
+    if (this.#waiting.has(id)) this.#waiting.tell(this.#look(id));
   }
+
+  #isOrphan(row: HeldJob): boolean {
+    if (row.owner === this.#owner || hasEnded(row.state)) return false;
+    return row.owner === null || ownerIsGone(row.owner, row.heartbeat_ms, Date.now());
+  }
+
+  /** Queues what nobody runs. */
+  #adopt(): void {
+    for (const row of this.#store.live()) {
+      if (this.#kinds.has(row.kind) && !this.#queue.has(row.id) && this.#isOrphan(row))
+        this.#queue.set(row.id, { kind: row.kind, from: row.owner });
+    }
+    this.#pump();
+  }
+
+  #startBeating(): void {
+    this.#timer ??= setInterval(() => this.#beat(), BEAT_MS).unref();
+  }
+
+  /** Says that this runner lives, notices what others did to its jobs, and takes over from those that are gone. */
+  #beat(): void {
+    try {
+      this.#saveEnds();
+      if (this.#running.size > 0 || this.#queue.size > 0) {
+        const mine = new Set(this.#store.beat(this.#owner, Date.now()));
+        for (const [id, running] of this.#running) {
+          if (!mine.has(id)) this.#stop(id, running, "the job was cancelled elsewhere");
+        }
+      }
+      if (this.#adopts) this.#adopt();
+      else this.#pump();
+    } catch (error) {
+      // A store that is busy or full now may not be at the next beat.
+      log.warn({ error: errorMessage(error) }, "jobs: heartbeat failed");
+    }
+  }
+
+  #pump(): void {
+    if (this.#closed) return;
+    const busy = new Map<string, number>();
+    for (const { row } of this.#running.values()) busy.set(row.kind, (busy.get(row.kind) ?? 0) + 1);
+    for (const [id, { kind: name, from }] of this.#queue) {
+      const kind = this.#kinds.get(name);
+      const count = busy.get(name) ?? 0;
+      if (kind === undefined || count >= (kind.limit ?? this.#limit) || this.#running.has(id)) continue;
+      try {
+        const taken = this.#store.take(id, from, this.#owner, Date.now());
+        const row = taken ? this.#store.get(id) : undefined;
+        this.#queue.delete(id);
+        if (row === undefined) continue;
+        busy.set(name, count + 1);
+        this.#begin(row, kind);
+      } catch (error) {
+        log.warn({ job: id, error: errorMessage(error) }, "jobs: could not begin a job; tried again soon");
+        return;
+      }
+    }
+  }
+
+  #begin(row: JobRow, kind: Kind): void {
+    const abort = new AbortController();
+    const { promise: ended, resolve } = Promise.withResolvers<void>();
+    this.#running.set(row.id, { row, abort, ended });
+    this.#tell(row.id);
+    void this.#execute(row, kind, abort.signal).then((end) => {
+      this.#running.delete(row.id);
+      if (end !== undefined) {
+        this.#unsaved.set(row.id, end);
+        this.#saveEnds();
+      }
+      resolve();
+      this.#pump();
+    });
+  }
+
+  /** Runs the work; answers how it ended, undefined when it is to be gone on with later. Never rejects. */
+  async #execute(row: JobRow, kind: Kind, signal: AbortSignal): Promise<JobEnd | undefined> {
+    const progress = this.#progressOf(row.id);
+    try {
+      const work = kind.prepare(JSON.parse(row.args));
+      return doneWith(await work({ signal, report: progress.report }));
+    } catch (error) {
+      if (this.#closed) return undefined;
+      if (!(error instanceof KernelEvolveError) && !signal.aborted)
+        log.error({ err: error, job: row.id, kind: row.kind }, "job failed");
+      return failedWith(error);
+    } finally {
+      progress.stop();
+    }
+  }
+
+  /** Waiters hear of every step; the store of one in half a second, and of the last. */
+  #progressOf(id: string): { report: (update: ProgressUpdate) => void; stop: () => void } {
+    let timer: NodeJS.Timeout | undefined;
+    const save = (): void => {
+      timer = undefined;
+      const running = this.#running.get(id);
+      if (running === undefined || this.#closed) return;
+      try {
+        this.#store.progress(id, this.#owner, running.row);
+      } catch (error) {
+        log.warn({ job: id, error: errorMessage(error) }, "jobs: progress was not stored");
+      }
+    };
+    const report = (update: ProgressUpdate): void => {
+      const running = this.#running.get(id);
+      if (running === undefined || this.#closed || running.abort.signal.aborted) return;
+      const { row } = running;
+      const total = update.total ?? Number.NaN;
+      running.row = {
+        ...row,
+        progress: Number.isFinite(update.progress) ? Math.max(row.progress, update.progress) : row.progress,
+        total: Number.isFinite(total) ? total : null,
+        message: shortMessage(update.message),
+        updated_at: new Date().toISOString(),
+      };
+      timer ??= setTimeout(save, PROGRESS_MS).unref();
+      this.#waiting.tell(toJob(running.row));
+    };
+    return { report, stop: () => clearTimeout(timer) };
+  }
+
+  /** Stores how jobs ended. What fails is tried again at the next heartbeat; until then the job counts as running. */
+  #saveEnds(): void {
+    for (const [id, end] of this.#unsaved) {
+      try {
+        this.#store.finish(id, this.#owner, end, Date.now());
+        this.#unsaved.delete(id);
+        if (!this.#closed) this.#tell(id);
+      } catch (error) {
+        log.error({ job: id, error: errorMessage(error) }, "jobs: the end of a job could not be stored yet");
+      }
+    }
+  }
+}
+
+function closing(): KernelEvolveError {
+  return new KernelEvolveError("cancelled", "the server is shutting down; the job goes on with the next one");
 }

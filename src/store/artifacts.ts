@@ -1,21 +1,32 @@
+import { randomBytes } from "node:crypto";
 import {
   closeSync,
   existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readSync,
   renameSync,
   rmSync,
-  writeSync,
+  statSync,
+  writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
-import { type ArtifactService, KernelEvolveError } from "../domain/index.ts";
+import { type ArtifactService, errorMessage, KernelEvolveError } from "../domain/index.ts";
 import { sha256 } from "../platform/hash.ts";
 import type { Database } from "./database.ts";
 
 const ID = /^art_[0-9a-f]{32}$/;
+/** Longest encoding of a character in UTF-8; a page holds at least one. */
+const CHARACTER = 4;
+/** Bytes of a page at most. */
+const MAX_PAGE = 1 << 20;
+/** A partial file this old belongs to a process that was killed. */
+const ABANDONED_MS = 600_000;
+
+const row = z.object({ name: z.string(), media_type: z.string(), bytes: z.number() });
 
 /** Long texts that stages produce, one file each, named by content. */
 export class ArtifactStore implements ArtifactService {
@@ -25,7 +36,21 @@ export class ArtifactStore implements ArtifactService {
   constructor(db: Database, home: string) {
     this.#db = db;
     this.#folder = join(home, "artifacts");
-    mkdirSync(this.#folder, { recursive: true });
+    try {
+      mkdirSync(this.#partial, { recursive: true });
+      for (const name of readdirSync(this.#partial)) {
+        const file = join(this.#partial, name);
+        const age = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+        if (age > ABANDONED_MS) rmSync(file, { force: true });
+      }
+    } catch (error) {
+      throw unwritable(this.#folder, error);
+    }
+  }
+
+  /** Where files are written before they get their name. */
+  get #partial(): string {
+    return join(this.#folder, "partial");
   }
 
   #path(id: string): string {
@@ -33,25 +58,11 @@ export class ArtifactStore implements ArtifactService {
   }
 
   async write(text: string | Uint8Array, info: { name: string; media_type: string }): Promise<string> {
-    const bytes = typeof text === "string" ? Buffer.from(text, "utf8") : Buffer.from(text);
-    const id = `art_${sha256(Buffer.concat([Buffer.from(`${info.name}\0`), bytes])).slice(0, 32)}`;
+    const bytes = typeof text === "string" ? Buffer.from(text, "utf8") : text;
+    const id = `art_${sha256(JSON.stringify([info.name, info.media_type, sha256(bytes)])).slice(0, 32)}`;
     const path = this.#path(id);
-    if (!existsSync(path)) {
-      mkdirSync(join(path, ".."), { recursive: true });
-      // Written beside and renamed: a kill leaves either nothing or the whole file.
-      const partial = `${path}.${process.pid}.part`;
-      const fd = openSync(partial, "w", 0o644);
-      try {
-        for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
-        fsyncSync(fd);
-      } catch (error) {
-        rmSync(partial, { force: true });
-        throw error;
-      } finally {
-        closeSync(fd);
-      }
-      renameSync(partial, path);
-    }
+    // A file of another size is a wreck of a crash of the machine.
+    if (statSync(path, { throwIfNoEntry: false })?.size !== bytes.length) this.#save(path, bytes);
     this.#db.transaction(() =>
       this.#db.run(
         "INSERT OR IGNORE INTO artifacts (id, name, media_type, bytes, created_at) VALUES (?, ?, ?, ?, ?)",
@@ -65,48 +76,112 @@ export class ArtifactStore implements ArtifactService {
     return id;
   }
 
-  /** `offset` and `limit` are bytes; a page ends on a character, so pages join to the whole text. */
+  /** Written beside and renamed, file and folder flushed: a crash leaves either nothing or the whole file. */
+  #save(path: string, bytes: Uint8Array): void {
+    const partial = join(this.#partial, `${process.pid}-${randomBytes(6).toString("hex")}`);
+    try {
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(partial, bytes, { flag: "wx", flush: true });
+      renameSync(partial, path);
+      const folder = openSync(dirname(path), "r");
+      try {
+        fsyncSync(folder);
+      } finally {
+        closeSync(folder);
+      }
+    } catch (error) {
+      rmSync(partial, { force: true });
+      throw unwritable(path, error);
+    }
+  }
+
+  /**
+   * `offset` and `limit` are bytes. A page begins and ends on a character, so pages join to the whole text: an offset
+   * within a character goes back to its first byte.
+   * @throws invalid_argument, not_found, corrupt when the file is gone or cut
+   */
   async read(id: string, page: { offset: number; limit: number }): ReturnType<ArtifactService["read"]> {
-    const schema = z.object({ name: z.string(), media_type: z.string(), bytes: z.number() });
-    const row = ID.test(id)
-      ? this.#db.get(schema, "SELECT name, media_type, bytes FROM artifacts WHERE id = ?", id)
+    checkPage(page);
+    const known = ID.test(id)
+      ? this.#db.get(row, "SELECT name, media_type, bytes FROM artifacts WHERE id = ?", id)
       : undefined;
-    if (row === undefined) {
-      throw new KernelEvolveError("not_found", `artifact ${id.slice(0, 60)} is unknown`, {
+    if (known === undefined) {
+      throw new KernelEvolveError("not_found", `artifact ${JSON.stringify(id.slice(0, 60))} is unknown`, {
         fix: "artifact ids stand in evaluation records, under stages.*.artifacts",
       });
     }
-    let fd: number;
-    try {
-      fd = openSync(this.#path(id), "r");
-    } catch (error) {
-      throw new KernelEvolveError("corrupt", `the file of artifact ${id} is missing`, {
-        fix: "evaluate the candidate again",
-        cause: error,
+    const path = this.#path(id);
+    if (!existsSync(path) || statSync(path).size !== known.bytes) {
+      throw new KernelEvolveError("corrupt", `the file of artifact ${id} is missing or cut: ${path}`, {
+        fix: "evaluate the candidate again, without the cache",
       });
     }
-    try {
-      const start = Math.min(Math.max(0, page.offset), row.bytes);
-      const buffer = Buffer.alloc(Math.min(page.limit, row.bytes - start));
-      let size = readSync(fd, buffer, 0, buffer.length, start);
-      const end = start + size;
-      // Do not cut a character: go back over at most three continuation bytes and their lead.
-      if (end < row.bytes) {
-        let cut = size;
-        while (cut > 0 && size - cut < 4 && ((buffer[cut - 1] ?? 0) & 0xc0) === 0x80) cut -= 1;
-        if (cut > 0 && ((buffer[cut - 1] ?? 0) & 0x80) !== 0) size = cut - 1 > 0 ? cut - 1 : size;
-      }
-      const next = start + size;
-      return {
-        id,
-        name: row.name,
-        media_type: row.media_type,
-        text: buffer.subarray(0, size).toString("utf8"),
-        total_bytes: row.bytes,
-        next_offset: next < row.bytes ? next : null,
-      };
-    } finally {
-      closeSync(fd);
-    }
+    const start = Math.min(page.offset, known.bytes);
+    const from = Math.max(0, start - (CHARACTER - 1));
+    const bytes = readRange(path, from, Math.min(known.bytes, start + Math.min(page.limit, MAX_PAGE)));
+    const first = start === known.bytes ? bytes.length : characterStart(bytes, start - from);
+    const atEnd = from + bytes.length === known.bytes;
+    const last = atEnd ? bytes.length : Math.max(characterStart(bytes, bytes.length), first);
+    // The last character may be whole: then nothing is cut.
+    const end = atEnd || isWhole(bytes, last) ? bytes.length : last;
+    return {
+      id,
+      name: known.name,
+      media_type: known.media_type,
+      text: bytes.toString("utf8", first, end),
+      total_bytes: known.bytes,
+      next_offset: from + end < known.bytes ? from + end : null,
+    };
   }
+}
+
+function checkPage({ offset, limit }: { offset: number; limit: number }): void {
+  if (!Number.isSafeInteger(offset) || offset < 0) {
+    throw new KernelEvolveError("invalid_argument", `offset: ${offset} is not a whole number from 0`);
+  }
+  if (!Number.isSafeInteger(limit) || limit < CHARACTER) {
+    throw new KernelEvolveError(
+      "invalid_argument",
+      `limit: ${limit} is not a whole number from ${CHARACTER}`,
+    );
+  }
+}
+
+function readRange(path: string, from: number, to: number): Buffer {
+  const fd = openSync(path, "r");
+  try {
+    const bytes = Buffer.alloc(to - from);
+    let got = 0;
+    for (let read = -1; read !== 0 && got < bytes.length; got += read) {
+      read = readSync(fd, bytes, got, bytes.length - got, from + got);
+    }
+    return bytes.subarray(0, got);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const isContinuation = (byte: number | undefined): boolean => byte !== undefined && (byte & 0xc0) === 0x80;
+
+/** First byte of the character that byte `at` belongs to; at the end of the bytes, of the last character. Bytes that are no UTF-8 stay as they are. */
+function characterStart(bytes: Buffer, at: number): number {
+  const begin = at === bytes.length ? at - 1 : at;
+  for (let back = 0; back < CHARACTER && begin - back >= 0; back += 1) {
+    if (!isContinuation(bytes[begin - back])) return begin - back;
+  }
+  return at;
+}
+
+/** Whether the bytes from `start` are all of the character that begins there. */
+function isWhole(bytes: Buffer, start: number): boolean {
+  const lead = bytes[start] ?? 0;
+  const length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+  return bytes.length - start >= length;
+}
+
+function unwritable(path: string, error: unknown): KernelEvolveError {
+  return new KernelEvolveError("infrastructure", `cannot write ${path}: ${errorMessage(error)}`, {
+    fix: "check the folder's permissions and free space, or set KERNELEVOLVE_HOME to a folder that can be written",
+    cause: error,
+  });
 }

@@ -5,9 +5,9 @@ import { JobRepository } from "./jobs.ts";
 import { EvaluationRepository, ProblemRepository } from "./records.ts";
 
 export { Archive } from "./archive.ts";
-export type { NewNode, RunTotals } from "./graph.ts";
-export { GraphRepository } from "./graph.ts";
-export { JobRepository, type JobRow } from "./jobs.ts";
+export { GraphRepository, type NewNode } from "./graph.ts";
+export { type HeldJob, type JobEnd, JobRepository, type JobRow, type NewJob } from "./jobs.ts";
+export type { NodeFilter, RunTotals } from "./nodes.ts";
 export { EvaluationRepository, ProblemRepository } from "./records.ts";
 
 /** Everything that lasts, in one data home. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { JOB_STATES } from "../domain/index.ts";
+import { JOB_STATES, KernelEvolveError } from "../domain/index.ts";
 import type { Database } from "./database.ts";
 
 const jobRow = z.object({
@@ -18,10 +18,40 @@ const jobRow = z.object({
   updated_at: z.string(),
 });
 export type JobRow = z.infer<typeof jobRow>;
+/** What it takes to tell whether somebody runs a job. */
+const heldRow = jobRow.pick({ id: true, kind: true, state: true, owner: true, heartbeat_ms: true });
+export type HeldJob = z.infer<typeof heldRow>;
+const idRow = z.object({ id: z.string() });
 const COLUMNS =
   "id, kind, state, args, progress, total, message, result, error, owner, heartbeat_ms, created_at, updated_at";
+const LIVE = "state IN ('queued', 'running')";
+const ENDED = "state IN ('done', 'failed', 'cancelled')";
+const LISTED = 500;
 
-/** Jobs as rows; who runs one is its `owner`, kept alive by a heartbeat. */
+/** A job to put in the queue. */
+export interface NewJob {
+  readonly id: string;
+  readonly kind: string;
+  /** Canonical JSON: the same arguments are the same text. */
+  readonly args: string;
+  readonly key: string | undefined;
+  /** Who will run it. */
+  readonly owner: string;
+}
+
+/** How a job ended; result and error are JSON. */
+export interface JobEnd {
+  readonly state: "done" | "failed" | "cancelled";
+  readonly result: string | null;
+  readonly error: string | null;
+  readonly message: string;
+}
+
+/**
+ * Jobs as rows. A queued or running job has an owner, who keeps it alive by a heartbeat. It changes hands by a comparison of
+ * the owner known with the owner stored, so that of several takers one succeeds. What the store cannot afford to lose
+ * (that a job is there, how it ended) is flushed to the disk; progress and heartbeats are not.
+ */
 export class JobRepository {
   readonly #db: Database;
 
@@ -33,142 +63,157 @@ export class JobRepository {
     return this.#db.get(jobRow, `SELECT ${COLUMNS} FROM jobs WHERE id = ?`, id);
   }
 
-  list(state?: string): JobRow[] {
+  /** Newest first; of one state, oldest first. At most 500. */
+  list(state?: JobRow["state"]): JobRow[] {
     return state === undefined
-      ? this.#db.all(jobRow, `SELECT ${COLUMNS} FROM jobs ORDER BY created_at DESC, id LIMIT 500`)
+      ? this.#db.all(jobRow, `SELECT ${COLUMNS} FROM jobs ORDER BY created_at DESC, id LIMIT ${LISTED}`)
       : this.#db.all(
           jobRow,
-          `SELECT ${COLUMNS} FROM jobs WHERE state = ? ORDER BY created_at, id LIMIT 500`,
+          `SELECT ${COLUMNS} FROM jobs WHERE state = ? ORDER BY created_at, id LIMIT ${LISTED}`,
           state,
         );
   }
 
-  /** Inserts a queued job; with a key that a live job has, that job is answered instead. */
-  create(id: string, kind: string, args: string, key: string | undefined, now: string): JobRow {
+  /** Every queued or running job, oldest first. */
+  live(): HeldJob[] {
+    return this.#db.all(
+      heldRow,
+      `SELECT id, kind, state, owner, heartbeat_ms FROM jobs WHERE ${LIVE} ORDER BY created_at, id`,
+    );
+  }
+
+  /**
+   * Inserts a queued job; with a key that a live job has, that job is answered instead.
+   * @throws conflict when that job is about something else
+   */
+  create(job: NewJob, nowMs: number): JobRow {
     return this.#db.transaction(() => {
       const known =
-        key === undefined
+        job.key === undefined
           ? undefined
           : this.#db.get(
               jobRow,
-              `SELECT ${COLUMNS} FROM jobs WHERE idempotency_key = ? AND state IN ('queued', 'running')`,
-              key,
+              `SELECT ${COLUMNS} FROM jobs WHERE idempotency_key = ? AND ${LIVE}`,
+              job.key,
             );
-      if (known !== undefined) return known;
+      if (known !== undefined) {
+        if (known.kind === job.kind && known.args === job.args) return known;
+        throw new KernelEvolveError(
+          "conflict",
+          `idempotency_key: job ${known.id} runs under it with other arguments`,
+          { fix: "use another key, or wait until that job has ended" },
+        );
+      }
+      const now = new Date(nowMs).toISOString();
       this.#db.run(
-        `INSERT INTO jobs (id, kind, state, args, idempotency_key, progress, message, heartbeat_ms, created_at, updated_at)
-         VALUES (?, ?, 'queued', ?, ?, 0, 'queued', 0, ?, ?)`,
-        id,
-        kind,
-        args,
-        key ?? null,
+        `INSERT INTO jobs (id, kind, state, args, idempotency_key, progress, message, owner, heartbeat_ms, created_at, updated_at)
+         VALUES (?, ?, 'queued', ?, ?, 0, 'queued', ?, ?, ?, ?)`,
+        job.id,
+        job.kind,
+        job.args,
+        job.key ?? null,
+        job.owner,
+        nowMs,
         now,
         now,
       );
-      const made = this.get(id);
+      const made = this.get(job.id);
       if (made === undefined) throw new Error("the job just inserted is missing");
       return made;
     });
   }
 
-  /** Takes a queued job, or a running one whose owner has stopped its heartbeat. Only one taker succeeds. */
-  take(id: string, owner: string, nowMs: number, staleMs: number): boolean {
+  /** Begins a job that `from` (null: nobody) had: its owner's queued one, or any one of an owner that is gone. */
+  take(id: string, from: string | null, owner: string, nowMs: number): boolean {
     return (
       this.#db.transaction(() =>
         this.#db.run(
-          "UPDATE jobs SET state = 'running', owner = ?, heartbeat_ms = ?, message = 'running' WHERE id = ? AND (state = 'queued' OR (state = 'running' AND owner <> ? AND heartbeat_ms < ?))",
+          `UPDATE jobs SET state = 'running', owner = ?1, heartbeat_ms = ?2, updated_at = ?3, message = 'running'
+           WHERE id = ?4 AND owner IS ?5 AND (state = 'queued' OR (state = 'running' AND ?5 IS NOT ?1))`,
           owner,
           nowMs,
+          new Date(nowMs).toISOString(),
           id,
-          owner,
-          nowMs - staleMs,
+          from,
         ),
       ) === 1
     );
   }
 
-  /** Puts a job that this owner ran back into the queue (the server is closing). */
-  requeue(id: string, owner: string): void {
+  /** Gives the live jobs of an owner back (its server closes), for any server to take. */
+  release(owner: string): void {
     this.#db.transaction(() =>
       this.#db.run(
-        "UPDATE jobs SET state = 'queued', owner = NULL, message = 'waiting for a server' WHERE id = ? AND owner = ? AND state = 'running'",
-        id,
+        `UPDATE jobs SET state = 'queued', owner = NULL, message = 'waiting for a server' WHERE owner = ? AND ${LIVE}`,
         owner,
       ),
     );
   }
 
-  /** Jobs nobody runs: queued, or running under an owner that is gone. */
-  orphans(isDead: (owner: string) => boolean, nowMs: number, staleMs: number): JobRow[] {
-    return this.#db
-      .all(jobRow, `SELECT ${COLUMNS} FROM jobs WHERE state IN ('queued', 'running') ORDER BY created_at, id`)
-      .filter(
-        (row) =>
-          row.state === "queued" ||
-          row.heartbeat_ms < nowMs - staleMs ||
-          (row.owner !== null && isDead(row.owner)),
-      );
-  }
-
-  /** Declares the heartbeat of a dead owner's job stale, so that `take` succeeds at once. */
-  expire(id: string, owner: string): void {
-    this.#db.transaction(() =>
-      this.#db.run(
-        "UPDATE jobs SET heartbeat_ms = 0 WHERE id = ? AND owner = ? AND state = 'running'",
-        id,
-        owner,
-      ),
+  /** Says that the owner lives; answers the ids of the jobs it has. */
+  beat(owner: string, nowMs: number): string[] {
+    return this.#db.transaction(
+      () => {
+        this.#db.run(`UPDATE jobs SET heartbeat_ms = ? WHERE owner = ? AND ${LIVE}`, nowMs, owner);
+        return this.#db
+          .all(idRow, `SELECT id FROM jobs WHERE owner = ? AND ${LIVE}`, owner)
+          .map((row) => row.id);
+      },
+      { durable: false },
     );
   }
 
-  beat(owner: string, nowMs: number): void {
-    this.#db.transaction(() =>
-      this.#db.run("UPDATE jobs SET heartbeat_ms = ? WHERE owner = ? AND state = 'running'", nowMs, owner),
-    );
-  }
-
-  progress(id: string, progress: number, total: number | undefined, message: string, now: string): void {
-    this.#db.transaction(() =>
-      this.#db.run(
-        "UPDATE jobs SET progress = max(progress, ?), total = ?, message = ?, updated_at = ? WHERE id = ? AND state = 'running'",
-        progress,
-        total ?? null,
-        message,
-        now,
-        id,
-      ),
-    );
-  }
-
-  /** Ends a job once; a job that has ended stays as it is. */
-  finish(
+  /** Progress never goes back, also not when a job starts again. */
+  progress(
     id: string,
-    state: "done" | "failed" | "cancelled",
-    result: string | null,
-    error: string | null,
-    message: string,
-    now: string,
+    owner: string,
+    now: Pick<JobRow, "progress" | "total" | "message" | "updated_at">,
   ): void {
-    this.#db.transaction(() =>
-      this.#db.run(
-        "UPDATE jobs SET state = ?, result = ?, error = ?, message = ?, updated_at = ? WHERE id = ? AND state IN ('queued', 'running')",
-        state,
-        result,
-        error,
-        message,
-        now,
-        id,
-      ),
+    this.#db.transaction(
+      () =>
+        this.#db.run(
+          "UPDATE jobs SET progress = max(progress, ?), total = ?, message = ?, updated_at = ? WHERE id = ? AND owner = ? AND state = 'running'",
+          now.progress,
+          now.total,
+          now.message,
+          now.updated_at,
+          id,
+          owner,
+        ),
+      { durable: false },
     );
   }
 
-  /** Forgets all but the newest `keep` ended jobs. */
-  prune(keep: number): void {
-    this.#db.transaction(() =>
-      this.#db.run(
-        "DELETE FROM jobs WHERE state IN ('done', 'failed', 'cancelled') AND id NOT IN (SELECT id FROM jobs WHERE state IN ('done', 'failed', 'cancelled') ORDER BY updated_at DESC LIMIT ?)",
-        keep,
-      ),
+  /** Ends a job once; one that has ended stays as it is. With an owner, only while it is that owner's. */
+  finish(id: string, owner: string | undefined, end: JobEnd, nowMs: number): boolean {
+    return (
+      this.#db.transaction(() =>
+        this.#db.run(
+          `UPDATE jobs SET state = ?1, result = ?2, error = ?3, message = ?4, updated_at = ?5
+           WHERE id = ?6 AND (?7 IS NULL OR owner = ?7) AND ${LIVE}`,
+          end.state,
+          end.result,
+          end.error,
+          end.message,
+          new Date(nowMs).toISOString(),
+          id,
+          owner ?? null,
+        ),
+      ) === 1
+    );
+  }
+
+  /** Forgets ended jobs: all but the newest `keep`, and those that ended before `before` (ISO time). */
+  prune(keep: number, before: string): void {
+    this.#db.transaction(
+      () =>
+        this.#db.run(
+          `DELETE FROM jobs WHERE ${ENDED} AND (updated_at < ?1 OR id NOT IN
+             (SELECT id FROM jobs WHERE ${ENDED} ORDER BY updated_at DESC LIMIT ?2))`,
+          before,
+          keep,
+        ),
+      { durable: false },
     );
   }
 }

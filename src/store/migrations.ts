@@ -1,3 +1,8 @@
+/** "KEVO" in the file's header: tells our database from that of another program. */
+export const APPLICATION_ID = 0x4b45564f;
+/** The first schema version that carries it. */
+export const FIRST_WITH_ID = 3;
+
 /** Applied in order, each in a transaction; `user_version` counts them. Never edit one that has shipped: add another. */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -53,5 +58,20 @@ export const MIGRATIONS: readonly string[] = [
   `,
   `
   ALTER TABLE activity ADD COLUMN beat_ms INTEGER NOT NULL DEFAULT 0;
+  `,
+  // Edges know their child's step, so that the newest children of a node are read from the index alone.
+  `
+  PRAGMA application_id = ${APPLICATION_ID};
+  ALTER TABLE node_parents ADD COLUMN step INTEGER NOT NULL DEFAULT 0;
+  UPDATE node_parents SET step = (SELECT n.step FROM nodes n WHERE n.id = node_parents.child);
+  DROP INDEX node_children;
+  CREATE INDEX node_children ON node_parents (parent, step, child);
+  DROP INDEX nodes_verdict;
+  CREATE INDEX nodes_verdict ON nodes (run, verdict, step, device_seconds);
+  CREATE INDEX nodes_verdict_fitness ON nodes (run, verdict, fitness DESC, step);
+  CREATE TRIGGER node_parents_no_update BEFORE UPDATE ON node_parents BEGIN SELECT RAISE(ABORT, 'edges are insert-only'); END;
+  CREATE TRIGGER node_parents_no_delete BEFORE DELETE ON node_parents BEGIN SELECT RAISE(ABORT, 'edges are insert-only'); END;
+  CREATE TRIGGER candidates_no_update BEFORE UPDATE ON candidates BEGIN SELECT RAISE(ABORT, 'candidates are insert-only'); END;
+  CREATE TRIGGER candidates_no_delete BEFORE DELETE ON candidates BEGIN SELECT RAISE(ABORT, 'candidates are insert-only'); END;
   `,
 ];

@@ -7,7 +7,7 @@ import {
   problemSchema,
 } from "../domain/index.ts";
 import type { Database } from "./database.ts";
-import { jsonRow, parseJson } from "./rows.ts";
+import { jsonRow, parseJson, toJson } from "./rows.ts";
 
 /** Finished evaluations, by id and by what they depend on. */
 export class EvaluationRepository {
@@ -38,7 +38,7 @@ export class EvaluationRepository {
         record.candidate,
         record.problem,
         record.target,
-        JSON.stringify(record),
+        toJson(evaluationRecordSchema, record, "the evaluation"),
         record.created_at,
       );
     });
@@ -60,7 +60,7 @@ export class ProblemRepository {
         problem.id,
         problem.definition.name,
         problem.content_hash,
-        JSON.stringify(problem),
+        toJson(problemSchema, problem, "the problem"),
         new Date().toISOString(),
       ),
     );
@@ -103,7 +103,7 @@ export class ProblemRepository {
         "INSERT OR REPLACE INTO gradings (content_hash, target, json) VALUES (?, ?, ?)",
         contentHash,
         target,
-        JSON.stringify(grading),
+        toJson(gradingSchema, grading, "the grading"),
       ),
     );
   }

@@ -22,3 +22,14 @@ export function parseJson<T>(schema: z.ZodType<T>, text: string, what: string): 
     `the stored ${what} does not fit its schema at ${issue?.path.join(".") ?? "?"}: ${issue?.message ?? ""}`,
   );
 }
+
+/** JSON text of a value that fits its schema: what is stored can be read back. @throws invalid_argument naming the field. */
+export function toJson<T>(schema: z.ZodType<T>, value: T, what: string): string {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return JSON.stringify(parsed.data);
+  const issue = parsed.error.issues[0];
+  throw new KernelEvolveError(
+    "invalid_argument",
+    `${what} cannot be stored: ${issue?.path.join(".") || "it"}: ${issue?.message ?? "malformed"}`,
+  );
+}
