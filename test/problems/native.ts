@@ -14,6 +14,7 @@ import {
 export class Workbench {
   readonly #folder = mkdtempSync(join(tmpdir(), "ke-problems-"));
   readonly #driver = join(this.#folder, "driver");
+  readonly #made = new Map<string, string>();
 
   constructor() {
     this.#gcc([
@@ -40,7 +41,10 @@ export class Workbench {
     flags: readonly string[],
     language: "c" | "cpp" = "c",
   ): string {
-    const folder = join(this.#folder, definition.name, name);
+    const key = JSON.stringify([definition.name, name, source, flags, language]);
+    const known = this.#made.get(key);
+    if (known !== undefined) return known;
+    const folder = join(this.#folder, `${this.#made.size}`);
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, "kernel.h"), kernelHeader(definition));
     const shim = join(folder, `shim.${language}`);
@@ -54,6 +58,7 @@ export class Workbench {
       [standard, ...strict, ...flags, "-o", output, file, shim, "-lm"],
       language === "c" ? "gcc" : "g++",
     );
+    this.#made.set(key, output);
     return output;
   }
 

@@ -1,4 +1,7 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
 import type { Problem } from "../../src/domain/index.ts";
 import { loadProblems } from "../../src/problems/index.ts";
 import { type ResolvedWorkload, resolveWorkload } from "../../src/problems/native.ts";
@@ -6,6 +9,19 @@ import { type Call, errorOverTolerance, fill, numbers, Workbench } from "./nativ
 
 const { problems, faults } = loadProblems();
 const all = [...problems.values()];
+
+/** What the Python references answer (golden.py), computed in double precision. */
+const numberList = z.record(z.string(), z.array(z.number()));
+const goldenSchema = z.object({
+  problem: z.string(),
+  workload: z.string(),
+  inputs: numberList,
+  outputs: numberList,
+});
+const golden = readFileSync(join(import.meta.dirname, "golden.jsonl"), "utf8")
+  .trim()
+  .split("\n")
+  .map((line) => goldenSchema.parse(JSON.parse(line)));
 
 /** The mean everywhere: what a candidate that learnt the law of large numbers would answer. */
 function meanOf(expected: Float64Array): Float64Array {
@@ -138,6 +154,31 @@ describe("references compiled", () => {
           });
         });
       }
+    });
+
+    it("answers as its Python reference does", () => {
+      const answers = golden.filter((answer) => answer.problem === definition.name);
+      expect(answers.length).toBeGreaterThan(0);
+      const known = answers.map((answer): Call => {
+        const workload = problem.workloads.find(({ uuid }) => uuid === answer.workload);
+        if (workload === undefined) throw new Error(`${answer.workload}: run golden.py again`);
+        const resolved = resolveWorkload(definition, workload);
+        return {
+          workload: resolved,
+          inputs: resolved.inputs.map(({ name }) => new Float64Array(answer.inputs[name] ?? [])),
+        };
+      });
+      const oracle = bench.compile(definition, source, "oracle", ["-O2", "-DKE_REFERENCE", "-DKE_ORACLE"]);
+      bench.call(oracle, true, known).forEach(({ outputs }, at) => {
+        known[at]?.workload.outputs.forEach(({ name, elements }, tensor) => {
+          const want = new Float64Array(answers[at]?.outputs[name] ?? []);
+          const found = outputs[tensor] ?? new Float64Array();
+          expect(found.length).toBe(elements);
+          expect(want.length).toBe(elements);
+          const exact = { rtol: 1e-12, atol_rms: 1e-12 };
+          expect(errorOverTolerance(want, found, exact), `${answers[at]?.workload} ${name}`).toBeLessThan(1);
+        });
+      });
     });
 
     it("is not answered by an empty candidate", () => {
