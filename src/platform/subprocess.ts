@@ -40,15 +40,21 @@ function descendants(pid: number): number[] {
     .flatMap((child) => [child, ...descendants(child)]);
 }
 
+/** How long the pipes of an ended program may stay open in the hands of what it left behind. */
+const DRAIN_MS = 500;
+
 /** SIGKILL to a process, its group and everything under it. */
 export function killTree(pid: number): void {
   const all = [...descendants(pid), pid];
-  for (const target of [-pid, ...all]) {
-    try {
-      process.kill(target, "SIGKILL");
-    } catch {
-      // Gone already.
-    }
+  kill(-pid);
+  for (const target of all) kill(target);
+}
+
+function kill(target: number): void {
+  try {
+    process.kill(target, "SIGKILL");
+  } catch {
+    // Gone already.
   }
 }
 
@@ -102,8 +108,19 @@ export function runProcess(options: ProcessOptions): Promise<ProcessResult> {
       clearTimeout(timer);
       reject(error);
     });
+    let drain: NodeJS.Timeout | undefined;
+    child.on("exit", () => {
+      // What it left in its own group goes with it.
+      if (child.pid !== undefined) kill(-child.pid);
+      // A child in a session of its own holds the pipes open and is out of reach here: what it says is not waited for.
+      drain = setTimeout(() => {
+        child.stdout.destroy();
+        child.stderr.destroy();
+      }, DRAIN_MS);
+    });
     child.on("close", (code, signal) => {
       clearTimeout(timer);
+      clearTimeout(drain);
       options.signal?.removeEventListener("abort", stop);
       resolve({
         code,

@@ -12,9 +12,16 @@ import { readOutput, runSandboxed, withJobFolder } from "../sandbox/run.ts";
 import { fillCommand } from "./flags.ts";
 import { Slots } from "./slots.ts";
 
-const COMPILE_SECONDS = 60;
 const MAX_OBJECT_BYTES = 64 << 20;
 const LOG_CAP = 1 << 20;
+const GIB = 2 ** 30;
+
+/** What one run of a compiler may use. */
+export interface CompileLimits {
+  readonly seconds: number;
+  readonly memoryBytes: number;
+}
+const LIMITS: CompileLimits = { seconds: 60, memoryBytes: 4 * GIB };
 
 export interface CompileRequest {
   readonly toolchain: Toolchain;
@@ -25,6 +32,7 @@ export interface CompileRequest {
   readonly flags: readonly string[];
   /** Facts of the machine that `-march=native` depends on. */
   readonly machine: string;
+  readonly limits?: CompileLimits;
 }
 
 export interface Compiled {
@@ -115,8 +123,8 @@ export async function compile(request: CompileRequest, context: WorkContext): Pr
       bytes: made.bytes?.length ?? 0,
       timedOut: made.timedOut,
     };
-    // A time-out depends on how busy the machine was: it is not remembered.
-    if (!made.timedOut) {
+    // Running out of time or memory depends on how busy the machine was: it is not remembered.
+    if (made.lasting) {
       writeFileSync(meta + part, JSON.stringify(stored));
       renameSync(meta + part, meta);
     } else rmSync(meta, { force: true });
@@ -132,12 +140,18 @@ function readMeta(file: string): z.infer<typeof metaSchema> | undefined {
   }
 }
 
-async function build(
-  request: CompileRequest,
-  version: string,
-  context: WorkContext,
-): Promise<{ bytes: Buffer | undefined; log: string; command: string; timedOut: boolean }> {
+interface Built {
+  readonly bytes: Buffer | undefined;
+  readonly log: string;
+  readonly command: string;
+  readonly timedOut: boolean;
+  /** Whether the same request would end the same way again. */
+  readonly lasting: boolean;
+}
+
+async function build(request: CompileRequest, version: string, context: WorkContext): Promise<Built> {
   const { toolchain } = request;
+  const limits = request.limits ?? LIMITS;
   const probe = await probeSandbox();
   return await withJobFolder(async (folder, uid) => {
     const inside = probe.bwrap === undefined ? folder : "/w";
@@ -157,22 +171,40 @@ async function build(
       jobFolder: folder,
       uid,
       limits: {
-        cpuSeconds: COMPILE_SECONDS,
-        addressSpaceBytes: 4 * 2 ** 30,
+        cpuSeconds: limits.seconds,
+        addressSpaceBytes: limits.memoryBytes,
+        memoryBytes: limits.memoryBytes,
         fileBytes: MAX_OBJECT_BYTES,
         processes: 64,
       },
-      timeoutMs: COMPILE_SECONDS * 1000,
+      timeoutMs: limits.seconds * 1000,
       signal: context.signal,
       cap: LOG_CAP,
     });
     const bytes = result.code === 0 ? readOutput(join(folder, "out.so"), MAX_OBJECT_BYTES) : undefined;
     const shown = (text: string): string => text.replaceAll(`${inside}/`, "").replaceAll(inside, ".");
     let log = shown(plainText(result.stderr + result.stdout, LOG_CAP));
-    if (result.timedOut) log = `the compiler did not end within ${COMPILE_SECONDS} s\n${log}`;
-    else if (bytes === undefined && log.trim() === "") {
-      log = `the compiler ended with ${result.signal ?? `exit code ${result.code}`} and no message (${version}): it may have run out of its 4 GiB of memory or ${COMPILE_SECONDS} s of processor time`;
+    const starved = bytes === undefined && !result.timedOut && ranOut(log);
+    if (result.timedOut) log = `the compiler did not end within ${limits.seconds} s\n${log}`;
+    else if (starved) {
+      const used = `${(limits.memoryBytes / GIB).toFixed(1)} GiB of memory or ${limits.seconds} s of processor time`;
+      log = `the compiler used up its ${used} (${version})\n${log}`;
     }
-    return { bytes, log, command: shown(argv.join(" ")), timedOut: result.timedOut };
+    return {
+      bytes,
+      log,
+      command: shown(argv.join(" ")),
+      timedOut: result.timedOut,
+      lasting: !result.timedOut && !starved,
+    };
   });
+}
+
+/** Whether a compiler that failed was ended by a limit and not by what it read: it then has no error of the source to tell. */
+function ranOut(log: string): boolean {
+  return (
+    /out of memory|memory exhausted|virtual memory exhausted|Cannot allocate memory|bad_alloc|(Killed|CPU time limit|File size limit|Terminated)[^\n]*\bsignal\b/i.test(
+      log,
+    ) || !/\b(error|undefined reference)\b/i.test(log)
+  );
 }

@@ -20,6 +20,8 @@ export function parseRemarks(log: string, file: string): VectorRemark[] {
       if (/vectorized/.test(message)) byLine.set(line, { line, vectorised: true, text: message });
       continue;
     }
+    // What is a vector already has no vector of vectors: nothing was missed.
+    if (/no vectype for stmt/.test(message)) continue;
     const told = byLine.get(line);
     if (told?.vectorised === true) continue;
     const reason = /not vectorized: (.*)/.exec(message)?.[1];
@@ -32,4 +34,22 @@ export function parseRemarks(log: string, file: string): VectorRemark[] {
     }
   }
   return [...byLine.values()].sort((a, b) => a.line - b.line);
+}
+
+const REMARK = /^\S+:\d+:\d+: (?:optimized|missed): /;
+/** How a message of the compiler itself begins: a place, a program or a chain of includes. */
+const MESSAGE = /^(?:\S+:|In file included from|\s+from )/;
+
+/** The compiler's log without the vectoriser's remarks and the lines that continue them: what it has to say about errors and warnings. */
+export function withoutRemarks(log: string): string {
+  let inRemark = false;
+  return log
+    .split("\n")
+    .filter((line) => {
+      if (REMARK.test(line)) inRemark = true;
+      else if (MESSAGE.test(line)) inRemark = false;
+      return !inRemark;
+    })
+    .join("\n")
+    .trim();
 }

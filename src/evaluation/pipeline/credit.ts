@@ -6,6 +6,9 @@ import type { Benchmarked } from "../native/events.ts";
 export const LEAST_GAIN = 0.015;
 /** An interval wider than this (high/low - 1) that does not exclude 1 says nothing. */
 export const TOO_WIDE = 0.1;
+/** A host that takes longer than the baseline's to stand ready, by this and by a share of its own time, may be working ahead. */
+const ARMING_SLACK_NS = 20_000;
+const ARMING_SHARE = 0.5;
 /** Faster than the machine's own peak by more than its measuring error: something else was measured. */
 export const ROOFLINE_LIMIT = 1.15;
 
@@ -26,7 +29,7 @@ export function workloadBenchmark(
       ratio: baseline.ratio,
       low: baseline.low,
       high: baseline.high,
-      credited: baseline.low > 1 && baseline.ratio >= least,
+      credited: baseline.low >= least,
       workload: raw.workload,
     }),
   );
@@ -47,6 +50,14 @@ export function workloadBenchmark(
     reasons.push({
       code: "clock_disagreement",
       message: `the candidate's own clock and the judge's disagree in ${raw.dirty_candidate} of ${raw.rounds} calls, the baseline's in ${raw.dirty_baseline}`,
+      workload: raw.workload,
+    });
+  }
+  const arming = raw.arming_candidate_ns - raw.arming_baseline_ns;
+  if (arming > Math.max(ARMING_SLACK_NS, ARMING_SHARE * raw.candidate.median_ns)) {
+    reasons.push({
+      code: "late_start",
+      message: `its process stands ready ${(arming / 1000).toFixed(0)} µs later than the baseline's before every call of ${(raw.candidate.median_ns / 1000).toFixed(0)} µs: it may be computing before the clock starts`,
       workload: raw.workload,
     });
   }
@@ -95,9 +106,26 @@ export function overallSpeedups(
       creditable &&
       counted.length > 0 &&
       grading?.degenerate !== true &&
-      low > 1 &&
-      ratio >= 1 + Math.max(LEAST_GAIN, 3 * floor);
+      low >= 1 + Math.max(LEAST_GAIN, 3 * floor);
     return [{ baseline, ratio, low, high, credited }];
+  });
+}
+
+/** The same measurements with what may be credited: nothing on a workload that a null candidate passes, nothing without a clean pass. */
+export function settledBenchmarks(
+  benchmarks: readonly WorkloadBenchmark[],
+  grading: Grading | undefined,
+  creditable: boolean,
+): WorkloadBenchmark[] {
+  return benchmarks.map((one) => {
+    const counts =
+      creditable &&
+      grading?.degenerate !== true &&
+      grading?.degenerate_workloads.includes(one.workload) !== true;
+    return {
+      ...one,
+      speedups: one.speedups.map((speedup) => ({ ...speedup, credited: speedup.credited && counts })),
+    };
   });
 }
 

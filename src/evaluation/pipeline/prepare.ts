@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import {
   KernelEvolveError,
   type Problem,
@@ -135,5 +134,3 @@ export async function compileReferences(
   ]);
   return { oracle, baselines: names.map((name, index) => ({ name, object: baselines[index] ?? oracle })) };
 }
-
-export const CORES = availableParallelism();

@@ -101,6 +101,15 @@ export function wrongReason(wrong: WrongAnswer): { status: Status; reason: Reaso
           workload: wrong.workload,
         },
       };
+    case "deferred_work":
+      return {
+        status: "tampered",
+        reason: {
+          code: wrong.code,
+          message: `${wrong.output} changed after the candidate had returned: work goes on in the background, outside the time that is measured`,
+          workload: wrong.workload,
+        },
+      };
     case "timed_output_wrong":
       return {
         status: "tampered",
@@ -120,23 +129,4 @@ export function wrongReason(wrong: WrongAnswer): { status: Status; reason: Reaso
         },
       };
   }
-}
-
-/** Texts that no kernel needs. They only flag: behaviour is what decides. */
-const SUSPICIOUS: readonly (readonly [RegExp, string])[] = [
-  [/\bsyscall\s*\(|__asm__[^;]*\bsyscall\b|\basm[^;]*\bsyscall\b/, "raw system calls"],
-  [/\b(dlopen|dlsym|dl_iterate_phdr)\b/, "dynamic loading"],
-  [/\b(mprotect|process_vm_\w+|ptrace)\b/, "changing or reading other memory"],
-  [/\/proc\/|\/dev\//, "files of the system"],
-  [/\b(LD_PRELOAD|__libc_start_main|__cyg_profile)\b/, "changes of program start"],
-  [/\bclock_gettime\s*\([^)]*\)\s*\{|\bgettimeofday\s*\([^)]*\)\s*\{/, "a clock of its own"],
-];
-
-/** A reason for each suspicious text in the source without its comments. */
-export function staticScan(source: string): Reason[] {
-  const code = source.replace(/\/\*[\s\S]*?\*\//g, " ").replace(/\/\/[^\n]*/g, " ");
-  return SUSPICIOUS.filter(([pattern]) => pattern.test(code)).map(([, what]) => ({
-    code: "suspicious_source",
-    message: `the source mentions ${what}; it is not credited until someone has looked at it`,
-  }));
 }

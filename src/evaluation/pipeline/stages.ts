@@ -23,18 +23,21 @@ export function deviceLock(target: string): string {
   return join(tmpdir(), `kernelevolve-device-${target}.lock`);
 }
 
+export interface JudgeInput {
+  readonly candidate: Compiled | undefined;
+  readonly references: References;
+  readonly workloads: readonly ResolvedWorkload[];
+  readonly threads: number;
+  readonly cache: "cold" | "warm";
+  readonly target: string;
+  /** Of the whole stage; shared among the timed workloads. */
+  readonly benchmarkSeconds: number;
+}
+
 /** Runs the judge in one mode with hosts confined as far as this machine allows; control groups are made and removed around it. */
 export async function judge(
   mode: JudgeJob["mode"],
-  input: {
-    candidate: Compiled | undefined;
-    references: References;
-    workloads: readonly ResolvedWorkload[];
-    threads: number;
-    cache: "cold" | "warm";
-    target: string;
-    benchmarkSeconds: number;
-  },
+  input: JudgeInput,
   context: WorkContext,
 ): Promise<JudgeEvent[]> {
   const probe = await probeSandbox();

@@ -84,10 +84,13 @@ export interface ProgramLimits {
   readonly addressSpaceBytes: number;
   readonly fileBytes: number;
   readonly processes: number;
+  /** Of all its processes together, where control groups can be made. */
+  readonly memoryBytes: number;
 }
 
 /**
- * The argument vector that runs `argv` with `jobFolder` at /w (writable) and read-only files at given places.
+ * The argument vector that runs `argv` with `jobFolder` at /w (writable, or only the files named in `writable`) and read-only files
+ * at given places.
  * In limited mode only the resource limits (and, as root, the other user) remain.
  */
 export function programSandbox(
@@ -97,7 +100,9 @@ export function programSandbox(
     jobFolder: string;
     uid: number;
     limits: ProgramLimits;
-    readOnly?: readonly { from: string; to: string }[];
+    readOnly?: readonly { from: string; to: string }[] | undefined;
+    writable?: readonly string[] | undefined;
+    env?: Readonly<Record<string, string>> | undefined;
   },
 ): string[] {
   const { limits } = input;
@@ -128,9 +133,14 @@ export function programSandbox(
     ...namespaces(probe),
     ...mounts(256 << 20),
     ...(input.readOnly ?? []).flatMap(({ from, to }) => ["--ro-bind", from, to]),
-    "--bind",
-    input.jobFolder,
-    "/w",
+    ...(input.writable === undefined
+      ? ["--bind", input.jobFolder, "/w"]
+      : [
+          "--ro-bind",
+          input.jobFolder,
+          "/w",
+          ...input.writable.flatMap((file) => ["--bind", `${input.jobFolder}/${file}`, `/w/${file}`]),
+        ]),
     "--remount-ro",
     "/dev",
     "--remount-ro",
@@ -150,6 +160,7 @@ export function programSandbox(
     "--setenv",
     "TMPDIR",
     "/tmp",
+    ...Object.entries(input.env ?? {}).flatMap(([name, value]) => ["--setenv", name, value]),
     ...DROP,
     ...(probe.root ? CHANGE_USER : []),
     ...user,

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import {
   chmodSync,
   chownSync,
@@ -12,8 +13,10 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { KernelEvolveError } from "../../domain/index.ts";
-import { probeSandbox } from "../../platform/sandbox-probe.ts";
+import { probeSandbox, type SandboxProbe } from "../../platform/sandbox-probe.ts";
 import { type ProcessResult, runProcess } from "../../platform/subprocess.ts";
+import { inGroup, makeControlGroup } from "./cgroup.ts";
+import { JOB_VARIABLE, killLeftovers } from "./leftovers.ts";
 import { type ProgramLimits, programSandbox } from "./profile.ts";
 
 const FIRST_UID = 61_000;
@@ -39,34 +42,58 @@ export async function withJobFolder<T>(work: (folder: string, uid: number) => Pr
   }
 }
 
-/** Runs a program of the machine over untrusted input, apart from the machine as far as it allows. */
-export async function runSandboxed(input: {
-  argv: readonly string[];
-  jobFolder: string;
-  uid: number;
-  limits: ProgramLimits;
-  timeoutMs: number;
-  signal?: AbortSignal;
-  cap?: number;
-  readOnly?: readonly { from: string; to: string }[];
-}): Promise<ProcessResult> {
-  const probe = await probeSandbox();
-  const result = await runProcess({
-    argv: programSandbox(probe, input),
-    cwd: input.jobFolder,
-    timeoutMs: input.timeoutMs,
-    ...(input.signal === undefined ? {} : { signal: input.signal }),
-    ...(input.cap === undefined ? {} : { cap: input.cap }),
-    env: { HOME: "/tmp", TMPDIR: probe.bwrap === undefined ? input.jobFolder : "/tmp" },
-  });
-  // What the sandbox itself says is no message of the program in it.
-  if (result.code !== 0 && /^(bwrap|setpriv|prlimit): /.test(result.stderr)) {
-    throw new KernelEvolveError(
-      "infrastructure",
-      `the sandbox could not be set up: ${result.stderr.slice(0, 300)}`,
-    );
+export interface SandboxedRun {
+  readonly argv: readonly string[];
+  readonly jobFolder: string;
+  readonly uid: number;
+  readonly limits: ProgramLimits;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Bytes kept of each output stream. */
+  readonly cap?: number | undefined;
+  readonly readOnly?: readonly { from: string; to: string }[] | undefined;
+  /** Files of the job folder that may be written; default: the whole folder. */
+  readonly writable?: readonly string[] | undefined;
+  /** Variables beside PATH, HOME, LANG and TMPDIR. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+}
+
+/**
+ * Runs a program of the machine over untrusted input, apart from the machine as far as it allows. When it has answered, nothing
+ * that the program started runs any more.
+ * @throws infrastructure when the sandbox itself could not be set up; whatever the program does is a result.
+ */
+export async function runSandboxed(input: SandboxedRun, probed?: SandboxProbe): Promise<ProcessResult> {
+  const probe = probed ?? (await probeSandbox());
+  const group = makeControlGroup(input.limits.memoryBytes, input.limits.processes + 8);
+  const token = randomUUID();
+  try {
+    const result = await runProcess({
+      argv: inGroup(group.procs, programSandbox(probe, input)),
+      cwd: input.jobFolder,
+      timeoutMs: input.timeoutMs,
+      ...(input.signal === undefined ? {} : { signal: input.signal }),
+      ...(input.cap === undefined ? {} : { cap: input.cap }),
+      env: {
+        HOME: "/tmp",
+        TMPDIR: probe.bwrap === undefined ? input.jobFolder : "/tmp",
+        ...input.env,
+        [JOB_VARIABLE]: token,
+      },
+    });
+    // What the sandbox itself says is no message of the program in it.
+    if (result.code !== 0 && !result.timedOut && /^(bwrap|setpriv|prlimit|ke-group): /.test(result.stderr)) {
+      throw new KernelEvolveError(
+        "infrastructure",
+        `the sandbox could not be set up: ${result.stderr.slice(0, 300)}`,
+      );
+    }
+    return result;
+  } finally {
+    // With a process namespace the kernel has done this already.
+    if (probe.bwrap === undefined) await killLeftovers(token, probe.root ? input.uid : undefined);
+    await group.remove();
   }
-  return result;
 }
 
 /** Reads a file that untrusted work left: a regular file only, never through a link, at most `limit` bytes. */
