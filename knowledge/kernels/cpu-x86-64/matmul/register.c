@@ -2,10 +2,10 @@
 // ke:problem matmul
 // ke:technique packed, register-blocked, vectorised
 // ke:flags -O3 -march=native -ffast-math
-// ke:tunable MR int 6 {2,4,6,8,12}
+// ke:tunable MR int 4 {2,4,6,8,12}
 // ke:tunable NV int 2 {1,2,3,4}
-// ke:tunable KC int 256 {64,128,256,512}
-// ke:tunable UNROLL int 4 {1,2,4,8}
+// ke:tunable KC int 128 {64,128,256,512}
+// ke:tunable UNROLL int 1 {1,2,4,8}
 // ke:tunable-flags {-funroll-loops,-fno-tree-vectorize}
 #include "kernel.h"
 #include <stdlib.h>
