@@ -52,7 +52,7 @@ static void allow_read(int ruleset, const char *path) {
   close(fd);
 }
 
-/* Files: read the system's libraries and this process's own /proc entry, nothing else; no writes anywhere but /tmp. */
+/* Files: read the system's libraries and this process's own /proc entry, nothing else; write nowhere. */
 static int landlock(void) {
   struct landlock_ruleset_attr attr = {
       .handled_access_fs = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE |
