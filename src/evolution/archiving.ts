@@ -29,7 +29,8 @@ export class Archiving {
       .catch((error: unknown) => {
         this.#complete.delete(run);
         // The archive was removed or damaged: the store has everything, so it is made again with the next node.
-        if (error instanceof KernelEvolveError && error.code === "corrupt") this.#deps.graph.forgetCommits(run);
+        if (error instanceof KernelEvolveError && error.code === "corrupt")
+          this.#deps.graph.forgetCommits(run);
         log.warn({ run, error: errorMessage(error) }, "source archive: nodes wait for the next attempt");
       });
     return this.#chain;

@@ -1,16 +1,18 @@
 import type { Budget } from "../domain/run.ts";
 import type { BudgetLeft } from "../domain/services.ts";
 
-/** How long to measure: `screen` for every child of a tuner, `full` for one that may be the best. Seconds. */
+/** How long to measure: `screen` for every child of a tuner where that pays, `full` for one that may be the best. Seconds. */
 export interface Pace {
-  readonly screen: number;
+  readonly screen: number | undefined;
   readonly full: number;
 }
 
 /** A run bounded in time should see about this many children. */
 const CHILDREN = 40;
 const LONGEST = 20;
-const SHORTEST = 0.4;
+const SHORTEST = 1;
+/** A benchmark has a cost that no length goes below, and a contender is verified twice: short lengths are not screened. */
+const WORTH_SCREENING = 8;
 
 /**
  * Successive halving in two rungs: a screening length for all and a full length for contenders, from the run's time.
@@ -19,8 +21,8 @@ const SHORTEST = 0.4;
 export function paceOf(budget: Budget): Pace {
   const bounds = [budget.seconds, budget.device_seconds].filter((bound) => bound !== undefined);
   const per = bounds.length === 0 ? LONGEST : Math.min(...bounds) / CHILDREN;
-  const full = Math.min(LONGEST, Math.max(SHORTEST * 2.5, per * 1.5));
-  return { screen: Math.max(SHORTEST, full / 4), full };
+  const full = Math.min(LONGEST, Math.max(SHORTEST, per * 1.5));
+  return { screen: full < WORTH_SCREENING ? undefined : full / 4, full };
 }
 
 /** Share of the budget that is used up, 0..1, by the bound that is nearest to its end. */

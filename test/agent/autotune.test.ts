@@ -201,7 +201,7 @@ describe("model", () => {
 
 describe("search on a known landscape", () => {
   const budgets = 40;
-  const rounds = 12;
+  const rounds = 8;
   const shareAt = (curves: number[][], at: number): number =>
     curves.reduce((sum, curve) => sum + (curve[Math.min(at, curve.length - 1)] ?? 0) / top, 0) /
     curves.length;

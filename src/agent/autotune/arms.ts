@@ -34,6 +34,11 @@ function varianceOf(node: Node): number {
   return ((Math.log(high) - Math.log(low)) / 3.92) ** 2;
 }
 
+/** The value less its deviation: among leaders the well-measured come first. */
+function surely(trial: Trial): number {
+  return trial.value - Math.sqrt(trial.variance);
+}
+
 /** The structures of a run, fed node by node. */
 export class Arms {
   readonly #arms = new Map<string, Arm>();
@@ -71,7 +76,7 @@ export class Arms {
         value: Math.log(node.speedup.ratio),
         variance: varianceOf(node),
       });
-      arm.trials.sort((a, b) => b.value - a.value || a.node.step - b.node.step);
+      arm.trials.sort((a, b) => surely(b) - surely(a) || a.node.step - b.node.step);
     } else if (
       node.verdict === "rejected" &&
       node.status !== "infrastructure_error" &&

@@ -108,7 +108,7 @@ class Session {
           operator: proposal.operator,
           parents: proposal.parents.map((parent) => parent.id),
           benchmark_seconds: pace.full,
-          screen_seconds: pace.screen,
+          ...(pace.screen === undefined ? {} : { screen_seconds: pace.screen }),
         },
         { signal, report: (update) => this.#report(overview, update.message) },
       );

@@ -3,7 +3,14 @@ import type { Random } from "../../evolution/random.ts";
 import { weightedIndex } from "../../evolution/random.ts";
 import { type Arm, observationsOf, type Trial } from "./arms.ts";
 import { changes } from "./configuration.ts";
-import { expectedImprovement, fitModel, likeness, type Model, type Point } from "./gaussian.ts";
+import {
+  expectedImprovement,
+  fitModel,
+  likeness,
+  type Model,
+  type Point,
+  type Prediction,
+} from "./gaussian.ts";
 import {
   cross,
   differences,
@@ -45,7 +52,7 @@ export function propose(arms: readonly Arm[], random: Random): Proposal | undefi
     (arm) => arm.trials.length > 0 && arm.tried.size < spaceSize(arm.space.dimensions),
   );
   if (open.length === 0) return undefined;
-  const bound = Math.max(...arms.flatMap((arm) => arm.trials.slice(0, 1).map((trial) => trial.value)));
+  const bound = Math.max(...arms.filter((arm) => arm.trials.length > 0).map(believedBest));
   if (random.next() < UNRANKED) {
     const arm =
       open[
@@ -62,8 +69,9 @@ export function propose(arms: readonly Arm[], random: Random): Proposal | undefi
   let highest = Number.NEGATIVE_INFINITY;
   for (const arm of open) {
     const model = modelOf(arm);
+    const chance = passing(arm);
     for (const proposal of generate(arm, arms, random)) {
-      const score = scoreOf(arm, model, proposal.point, bound);
+      const score = scoreOf(model.predict(proposal.point), chance(proposal.point), bound);
       if (score > highest) {
         highest = score;
         best = proposal;
@@ -110,24 +118,33 @@ function modelOf(arm: Arm): Model {
   return model;
 }
 
+/** What the model believes of the best trials: one lucky measurement must not make everything else look hopeless. */
+function believedBest(arm: Arm): number {
+  const model = modelOf(arm);
+  return Math.max(...arm.trials.slice(0, 2 * LEADERS).map((trial) => model.predict(trial.point).mean));
+}
+
 /** Logarithm of expected improvement times the chance to pass; where nothing is expected, the nearest miss is best. */
-function scoreOf(arm: Arm, model: Model, point: Point, bound: number): number {
-  const prediction = model.predict(point);
+function scoreOf(prediction: Prediction, chance: number, bound: number): number {
   const gain = expectedImprovement(prediction, bound);
-  const chance = chanceToPass(arm, point);
   if (gain > 1e-12) return Math.log(gain) + Math.log(chance);
   return (
     Math.log(1e-12) + (prediction.mean - bound) / Math.max(prediction.deviation, 1e-3) + Math.log(chance)
   );
 }
 
-/** Share of the alike points that passed, with two assumed passes far away. */
-function chanceToPass(arm: Arm, point: Point): number {
-  if (arm.failed.length === 0) return 1;
-  const sum = (points: readonly Point[]): number =>
-    points.reduce((total, other) => total + likeness(arm.space.dimensions, 0.5, point, other), 0);
-  const passed = sum(arm.trials.slice(0, 100).map((trial) => trial.point)) + 0.5;
-  return passed / (passed + sum(arm.failed.slice(-100)));
+/** The chance to pass: the share of the alike points that passed, with half a pass assumed. */
+function passing(arm: Arm): (point: Point) => number {
+  if (arm.failed.length === 0) return () => 1;
+  const alike = likeness(arm.space.dimensions, 0.5);
+  const passed = arm.trials.slice(0, 100).map((trial) => trial.point);
+  const failed = arm.failed.slice(-100);
+  const sum = (points: readonly Point[], point: Point): number =>
+    points.reduce((total, other) => total + alike(point, other), 0);
+  return (point) => {
+    const good = sum(passed, point) + 0.5;
+    return good / (good + sum(failed, point));
+  };
 }
 
 /** Untried points of one structure, each with its operator and parents. */
