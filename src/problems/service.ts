@@ -79,11 +79,13 @@ export class Problems implements ProblemService {
     if (byId !== undefined) return byId;
     const known = [...shipped.keys(), ...this.#records.list().map((problem) => problem.definition.name)];
     const close = nearest(idOrName, known);
+    const advice =
+      close.length > 0
+        ? `did you mean ${close.join(" or ")}? Or register it with problem_register`
+        : `register it with problem_register; shipped: ${known.join(", ")}`;
+    const unread = this.faults().map((fault) => `; not read: ${fault}`);
     throw new KernelEvolveError("not_found", `problem "${idOrName.slice(0, 100)}" is unknown`, {
-      fix:
-        close.length > 0
-          ? `did you mean ${close.join(" or ")}? Or register it with problem_register`
-          : `register it with problem_register; shipped: ${known.join(", ")}`,
+      fix: `${advice}${unread.slice(0, 3).join("")}`,
     });
   }
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { type Grading, KernelEvolveError, type Problem, type WorkContext } from "../../src/domain/index.ts";
 import { type Grader, type ProblemRecords, Problems } from "../../src/problems/index.ts";
 import { sample, workload } from "./definitions.ts";
@@ -64,6 +64,15 @@ describe("finding a problem", () => {
     expect(error).toMatchObject({ code: "not_found", fix: expect.stringContaining("did you mean matmul") });
     for (const name of ["__proto__", "constructor", "../matmul", "\0", "x".repeat(100_000)])
       await expect(service.get(name)).rejects.toMatchObject({ code: "not_found" });
+  });
+
+  it("says which problem folders could not be read", async () => {
+    vi.stubEnv("KERNELEVOLVE_PROBLEMS", "/nowhere/at/all");
+    const { service } = make();
+    await expect(service.get("mine")).rejects.toMatchObject({
+      fix: expect.stringContaining("; not read: /nowhere/at/all: "),
+    });
+    vi.unstubAllEnvs();
   });
 
   it("lists shipped and registered ones", async () => {
