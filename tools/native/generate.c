@@ -105,15 +105,26 @@ static int ascending(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-/* Ordered kinds: strictly increasing values, or offsets that start at 0 and end at the total. */
+/* Ordered kinds: values that strictly increase along each row, or offsets that start at 0 and end at the total. */
 static void fill_ordered(void *data, const struct tensor *t, uint64_t key) {
   uint64_t n = t->elements;
   if (n == 0) return;
   if (t->fill == FILL_SORTED) {
-    /* One value in each of n equal slots: increasing by construction, uneven within. */
+    /* One value in each of a row's equal slots: increasing by construction, uneven within. Whole numbers take whole slots. */
+    __extension__ typedef unsigned __int128 wide;
+    bool whole = !dtype_is_float(t->dtype);
+    int64_t low = (int64_t)t->a;
+    wide span = whole ? (wide)((int64_t)t->b - low) : 0;
     for (uint64_t i = 0; i < n; i++) {
-      double inside = (double)(mix64(key + i) >> 11) * 0x1p-53;
-      store_number(data, t->dtype, i, t->a + (t->b - t->a) * ((double)i + 0.05 + 0.9 * inside) / (double)n);
+      uint64_t at = i % t->row;
+      double inside = (double)(mix64(key + i) >> 11) * 0x1p-53, value;
+      if (whole) {
+        int64_t first = low + (int64_t)(span * at / t->row), next = low + (int64_t)(span * (at + 1) / t->row);
+        value = (double)(first + (int64_t)(inside * (double)(next - first)));
+      } else {
+        value = t->a + (t->b - t->a) * ((double)at + 0.05 + 0.9 * inside) / (double)t->row;
+      }
+      store_number(data, t->dtype, i, value);
     }
     return;
   }
