@@ -81,7 +81,6 @@ export class LocalJobs implements JobService {
     // Whoever joins a job that nobody runs any more runs it.
     if (row.id === id || this.#isOrphan(row)) this.#queue.set(row.id, { kind, from: row.owner });
     this.#startBeating();
-    // The caller sees the job before it begins.
     queueMicrotask(() => this.#pump());
     return toJob(row);
   }
@@ -261,7 +260,7 @@ export class LocalJobs implements JobService {
     const save = (): void => {
       timer = undefined;
       const running = this.#running.get(id);
-      if (running === undefined || this.#closed) return;
+      if (running === undefined) return;
       try {
         this.#store.progress(id, this.#owner, running.row);
       } catch (error) {
@@ -283,7 +282,12 @@ export class LocalJobs implements JobService {
       timer ??= setTimeout(save, PROGRESS_MS).unref();
       this.#waiting.tell(toJob(running.row));
     };
-    return { report, stop: () => clearTimeout(timer) };
+    const stop = (): void => {
+      if (timer === undefined) return;
+      clearTimeout(timer);
+      save();
+    };
+    return { report, stop };
   }
 
   /** Stores how jobs ended. What fails is tried again at the next heartbeat; until then the job counts as running. */

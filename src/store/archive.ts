@@ -105,9 +105,9 @@ export class Archive {
       const { code, stdout, stderr } = await this.#run(input);
       const commit = /^[0-9a-f]{40,64}$/m.exec(stdout)?.[0];
       if (code === 0 && commit !== undefined) return commit;
-      const lock = /Unable to create '([^']+\.lock)'/.exec(stderr)?.[1];
-      if (lock !== undefined && attempt < ATTEMPTS) {
-        this.#breakStaleLock(lock);
+      // Another server made or moved the reference meanwhile, or a killed one left its lock.
+      if (/cannot lock ref/i.test(stderr) && attempt < ATTEMPTS) {
+        this.#breakStaleLock(/Unable to create '([^']+\.lock)'/.exec(stderr)?.[1]);
         await new Promise((resolve) => setTimeout(resolve, 25 * 2 ** attempt));
         continue;
       }
@@ -143,8 +143,8 @@ export class Archive {
   }
 
   /** Removes a lock within the archive that a killed git left. */
-  #breakStaleLock(lock: string): void {
-    if (!lock.startsWith(`${this.directory}/`)) return;
+  #breakStaleLock(lock: string | undefined): void {
+    if (lock === undefined || !lock.startsWith(`${this.directory}/`)) return;
     const made = statSync(lock, { throwIfNoEntry: false })?.mtimeMs;
     if (made !== undefined && Date.now() - made > STALE_LOCK_MS) rmSync(lock, { force: true });
   }
