@@ -8,20 +8,23 @@ if (major < 22 || (major === 22 && minor < 19)) {
   );
   process.exit(3);
 }
-process.removeAllListeners("warning");
+if (major < 24) {
+  // Node 22 warns of its own SQLite on every start; other warnings stay.
+  const emit = process.emitWarning.bind(process);
+  process.emitWarning = (warning: string | Error, ...rest: unknown[]) => {
+    if (String(warning).includes("SQLite is an experimental feature")) return;
+    Reflect.apply(emit, process, [warning, ...rest]);
+  };
+}
 const { enableCompileCache } = await import("node:module");
 enableCompileCache();
-const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
-  version: string;
-};
-const command = process.argv[2];
-if (command === undefined || command === "serve") {
+const manifest: { version: string } = JSON.parse(
+  readFileSync(new URL("../package.json", import.meta.url), "utf8"),
+);
+const args = process.argv.slice(2);
+if (args.length === 0 || (args.length === 1 && args[0] === "serve")) {
   // The shortest way to the wire: a server loads no command line.
-  if (process.argv.includes("--help") || process.argv.includes("-h")) await runProgram();
-  else (await import("./cli/server.ts")).startServer(version);
-} else await runProgram();
-
-async function runProgram(): Promise<void> {
-  const { buildProgram } = await import("./cli/program.ts");
-  await buildProgram(version).parseAsync();
+  (await import("./cli/server.ts")).startServer(manifest.version);
+} else {
+  await (await import("./cli/program.ts")).runProgram(manifest.version, args);
 }

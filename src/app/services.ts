@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { z } from "zod";
 import { autotuneDriver } from "../agent/autotune/driver.ts";
 import {
@@ -45,7 +46,7 @@ const submitArgs = z.object({
   benchmark_seconds: z.number().optional(),
 });
 const driveArgs = z.object({ run: z.string(), driver: z.string() });
-const exportArgs = z.object({ run: z.string(), directory: z.string() });
+const exportArgs = z.object({ run: z.string(), directory: z.string().optional() });
 
 export type EvaluateArgs = z.infer<typeof evaluateArgs>;
 
@@ -132,7 +133,8 @@ export function createServices(home: string, options: { resume?: boolean } = {})
     return summary(await chosen.drive(run, context));
   });
   handle("export", exportArgs, async ({ run, directory }, context) => {
-    const { files, best } = await evolution.export(run, directory, context);
+    const folder = directory ?? join(home, "exports", run);
+    const { files, best } = await evolution.export(run, folder, context);
     return { run, files, best: best?.id ?? null };
   });
   if (options.resume === true) jobs.resume();

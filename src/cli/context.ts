@@ -1,5 +1,4 @@
-import { createServices } from "../app/services.ts";
-import type { Services, WorkContext } from "../domain/index.ts";
+import { KernelEvolveError, type Services, type WorkContext } from "../domain/index.ts";
 import { dataHome } from "../platform/paths.ts";
 import { fail, ProgressLine } from "./output.ts";
 
@@ -19,28 +18,28 @@ export async function withServices(
 ): Promise<void> {
   const abort = new AbortController();
   const progress = new ProgressLine();
-  let interrupts = 0;
-  const interrupt = (): void => {
-    interrupts += 1;
-    if (interrupts > 1) process.exit(130);
-    process.stderr.write("\nstopping; what was recorded stays (again to end at once)\n");
-    abort.abort();
+  let signals = 0;
+  const stop = (): void => {
+    signals += 1;
+    if (signals > 1) process.exit(130);
+    progress.end();
+    process.stderr.write("stopping; what was recorded stays (again to end at once)\n");
+    abort.abort(new KernelEvolveError("cancelled", "stopped by a signal"));
   };
-  process.on("SIGINT", interrupt);
-  process.on("SIGTERM", interrupt);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
   let services: Services | undefined;
   try {
+    const { createServices } = await import("../app/services.ts");
     services = createServices(dataHome());
     const work: WorkContext = { signal: abort.signal, report: (update) => progress.show(update.message) };
     await command({ services, work, progress });
   } catch (error) {
     progress.end();
     fail(error, json);
-    if (interrupts > 0) process.exitCode = 130;
+    if (signals > 0) process.exitCode = 130;
   } finally {
     progress.end();
     await services?.close();
-    process.off("SIGINT", interrupt);
-    process.off("SIGTERM", interrupt);
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.off(signal, stop);
   }
 }

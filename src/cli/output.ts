@@ -13,27 +13,27 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2));
 }
 
-/** What went wrong and what to do, on stderr; as JSON on stdout too when asked. Sets the exit code. */
+function exitCodeOf(error: unknown): number {
+  if (!(error instanceof KernelEvolveError)) return EXIT.failed;
+  if (error.code === "missing_tool") return EXIT.missing;
+  return error.code === "invalid_argument" || error.code === "not_found" ? EXIT.usage : EXIT.failed;
+}
+
+/** What went wrong and what to do, on stderr; as the JSON document on stdout too when asked. Sets the exit code. */
 export function fail(error: unknown, json: boolean): void {
-  const known = error instanceof KernelEvolveError;
-  const code = known ? error.code : "infrastructure";
-  process.stderr.write(
-    `kernelevolve: ${errorMessage(error)}\n${known && error.fix !== undefined ? `  fix: ${error.fix}\n` : ""}`,
-  );
-  if (json)
+  const known = error instanceof KernelEvolveError ? error : undefined;
+  const fix = known?.fix;
+  process.stderr.write(`kernelevolve: ${errorMessage(error)}\n${fix === undefined ? "" : `  fix: ${fix}\n`}`);
+  if (json) {
     printJson({
       error: {
-        code,
+        code: known?.code ?? "infrastructure",
         message: errorMessage(error),
-        ...(known && error.fix !== undefined ? { fix: error.fix } : {}),
+        ...(fix === undefined ? {} : { fix }),
       },
     });
-  process.exitCode =
-    code === "missing_tool"
-      ? EXIT.missing
-      : code === "invalid_argument" || code === "not_found"
-        ? EXIT.usage
-        : EXIT.failed;
+  }
+  process.exitCode = exitCodeOf(error);
 }
 
 /** A line that renews itself on a terminal, and plain lines (at most one in two seconds) elsewhere. On stderr. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Services, WorkContext } from "../domain/index.ts";
+import { checkArguments } from "./arguments.ts";
 
 /** What a handler gets beside its arguments. `services` opens the store on first use. */
 export interface ToolContext {
@@ -12,6 +13,8 @@ export interface ToolResult<O> {
   readonly structured: O;
   /** The same facts for people, in a few lines. */
   readonly text: string;
+  /** The next useful step, in words that name a tool. */
+  readonly next: string;
 }
 
 export interface ToolAnnotations {
@@ -21,6 +24,15 @@ export interface ToolAnnotations {
   readonly openWorldHint: boolean;
 }
 
+/** What every answer has beside the tool's own fields. */
+const common = z.object({
+  next: z.string(),
+  /** Where parts were cut to keep the answer small: the artifact with all of it. */
+  full: z.string().optional(),
+});
+
+export type Answer = Record<string, unknown> & z.infer<typeof common>;
+
 /** A tool as the registry holds it, its types folded in. */
 export interface Tool {
   readonly name: string;
@@ -29,8 +41,10 @@ export interface Tool {
   readonly input: z.ZodObject;
   readonly output: z.ZodObject;
   readonly annotations: ToolAnnotations;
+  /** The caller's own argument bounds the answer (a page, a token budget), so it is not cut to the usual size. */
+  readonly sizedByCaller: boolean;
   /** Checks the arguments itself, so that errors name them in words. */
-  call(args: unknown, context: ToolContext): Promise<ToolResult<Record<string, unknown>>>;
+  call(args: unknown, context: ToolContext): Promise<{ structured: Answer; text: string }>;
 }
 
 /** Defines one tool: its schemas give the handler's types. */
@@ -41,75 +55,32 @@ export function defineTool<I extends z.ZodObject, O extends z.ZodObject>(definit
   input: I;
   output: O;
   annotations: ToolAnnotations;
+  sizedByCaller?: boolean;
   handle: (args: z.output<I>, context: ToolContext) => Promise<ToolResult<z.input<O>>>;
 }): Tool {
-  const { handle, ...rest } = definition;
+  const { handle, sizedByCaller = false, ...rest } = definition;
   return {
     ...rest,
+    sizedByCaller,
+    output: definition.output.extend(common.shape),
     call: async (args, context) => {
-      const result = await handle(checkArguments(definition.name, definition.input, args), context);
+      const { structured, text, next } = await handle(
+        checkArguments(definition.name, definition.input, args),
+        context,
+      );
       // Exactly what the schema promises leaves the server: a client checks it and refuses anything more.
-      return { structured: definition.output.parse(result.structured), text: result.text };
+      return {
+        structured: { ...definition.output.parse(structured), next },
+        text: `${text}\nNext: ${next}`,
+      };
     },
   };
 }
 
-/** Arguments as the schema has them. @throws ArgumentError naming each argument at fault and the known names. */
-export function checkArguments<I extends z.ZodObject>(tool: string, schema: I, args: unknown): z.output<I> {
-  const parsed = schema.safeParse(args ?? {});
-  if (parsed.success) return parsed.data;
-  const known = Object.keys(schema.shape);
-  const faults = parsed.error.issues.slice(0, 6).map((issue) => {
-    const name = issue.path.map(String).join(".");
-    if (issue.code === "unrecognized_keys") {
-      const keys = issue.keys.map((key) => JSON.stringify(key.slice(0, 60))).join(", ");
-      return `${name === "" ? "" : `${name}: `}unknown argument ${keys}; ${name === "" ? `${tool} takes ${known.join(", ") || "none"}` : "see the schema"}`;
-    }
-    const missing = issue.code === "invalid_type" && issue.message.includes("received undefined");
-    return `${name || "arguments"}: ${missing ? "is missing" : issue.message}`;
-  });
-  throw new ArgumentError(faults.join("; "));
-}
-
-/** Arguments that do not fit; the message names them. */
-export class ArgumentError extends Error {
-  override readonly name = "ArgumentError";
-}
-
-/** Argument shapes that several tools share. */
-export const shared = {
-  target: z.string().min(1).max(96).default("cpu-x86-64").describe("Target id, from target_list"),
-  abstraction: z
-    .string()
-    .min(1)
-    .max(40)
-    .default("c")
-    .describe("Language of the source: c or cpp on CPU targets"),
-  problem: z.string().min(1).max(200).describe("Problem name or id, from problem_describe"),
-  source: z
-    .string()
-    .min(1)
-    .max(1_000_000)
-    .describe("The kernel's whole source text, defining the prototype that problem_describe gives"),
-  wait_seconds: z
-    .number()
-    .min(0)
-    .max(45)
-    .default(25)
-    .describe("How long to wait for the result; after that a job handle is answered for job_wait"),
-  run: z.string().min(1).max(80).describe("Run id, from evolve_start"),
-  tunables: z
-    .record(z.string().max(60), z.string().max(60))
-    .optional()
-    .describe("New values for tunables that the source's header declares"),
+/** Fields of work that goes on: a handle for job_wait. `progress` is a share, 0 to 1, where it is known. */
+export const handleFields = {
+  job_id: z.string().optional(),
+  state: z.string().optional(),
+  progress: z.number().optional(),
+  message: z.string().optional(),
 };
-
-/** Handle of work that goes on. */
-export const jobHandleSchema = z.object({
-  job: z.string(),
-  state: z.string(),
-  progress: z.number(),
-  total: z.number().optional(),
-  message: z.string(),
-});
-export type JobHandle = z.infer<typeof jobHandleSchema>;

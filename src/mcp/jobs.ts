@@ -1,32 +1,41 @@
 import type { z } from "zod";
-import { ERROR_CODES, type Job, KernelEvolveError } from "../domain/index.ts";
+import { ERROR_CODES, type ErrorCode, type Job, KernelEvolveError } from "../domain/index.ts";
 import { canonicalJson, sha256 } from "../platform/hash.ts";
-import type { JobHandle, ToolContext } from "./define.ts";
+import type { ToolContext } from "./define.ts";
 
-const codes = new Set<string>(ERROR_CODES);
-function isCode(code: string): code is KernelEvolveError["code"] {
-  return codes.has(code);
-}
+const codes = new Map<string, ErrorCode>(ERROR_CODES.map((code) => [code, code]));
 
 /** What a finished job stored; throws what it failed with. */
 export function jobResult<T>(job: Job, schema: z.ZodType<T>): T {
   if (job.state === "done") return schema.parse(job.result);
   const error = job.error;
-  const code = error !== undefined && isCode(error.code) ? error.code : "infrastructure";
   throw new KernelEvolveError(
-    job.state === "cancelled" ? "cancelled" : code,
-    error?.message ?? `job ${job.id} ${job.state}`,
+    job.state === "cancelled" ? "cancelled" : (codes.get(error?.code ?? "") ?? "infrastructure"),
+    error === undefined ? `job ${job.id} ${job.state}` : `${error.message} (job ${job.id})`,
     error?.fix === undefined ? {} : { fix: error.fix },
   );
 }
 
+export interface JobHandle {
+  job_id: string;
+  state: string;
+  progress?: number;
+  message: string;
+}
+
+/** How much is done, 0 to 1, where the job knows how much there is. */
+function share(job: Job): number | undefined {
+  if (job.total === undefined) return job.progress > 0 && job.progress <= 1 ? job.progress : undefined;
+  return job.total > 0 ? Math.min(1, job.progress / job.total) : undefined;
+}
+
 export function handleOf(job: Job): JobHandle {
+  const done = share(job);
   return {
-    job: job.id,
+    job_id: job.id,
     state: job.state,
-    progress: job.progress,
-    ...(job.total === undefined ? {} : { total: job.total }),
-    message: job.message,
+    ...(done === undefined ? {} : { progress: Number(done.toFixed(3)) }),
+    message: job.message.slice(0, 500),
   };
 }
 
@@ -36,7 +45,7 @@ export function isEnded(job: Job): boolean {
 
 /**
  * Starts (or joins) a job and waits for it so long. Answers the finished job, or one still running.
- * The same work asked for twice at once is one job.
+ * The same work asked for twice at once is one job. An aborted wait leaves the job at work.
  */
 export async function startAndWait(
   kind: string,
@@ -51,7 +60,7 @@ export async function startAndWait(
 
 /** What to say of a job that goes on. */
 export function runningText(job: Job): string {
-  const share =
-    job.total === undefined || job.total === 0 ? "" : ` (${Math.round((100 * job.progress) / job.total)} %)`;
-  return `still ${job.state}${share}: ${job.message}. Next: job_wait with job ${job.id}`;
+  const done = share(job);
+  const percent = done === undefined ? "" : ` (${Math.round(100 * done)} %)`;
+  return `job ${job.id} is ${job.state}${percent}: ${job.message.slice(0, 500)}`;
 }

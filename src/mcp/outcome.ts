@@ -1,33 +1,48 @@
 import { z } from "zod";
 import type { Job, Services } from "../domain/index.ts";
-import { jobHandleSchema } from "./define.ts";
+import { handleFields, type ToolResult } from "./define.ts";
 import { handleOf, isEnded, jobResult, runningText } from "./jobs.ts";
 import {
   compactRecord,
-  compactRecordSchema,
   nodeSummary,
   nodeSummarySchema,
   overviewOf,
   overviewSchema,
   overviewText,
+  recordSchema,
   recordText,
 } from "./render.ts";
 
-/** What any job's tool answers: one of these parts, and the next useful step. */
-export const outcomeSchema = z.object({
-  running: jobHandleSchema.optional(),
-  record: compactRecordSchema.optional(),
+const files = z.array(z.object({ path: z.string(), what: z.string() }));
+
+/** What jobs of one kind answer; each tool lists the form of its kind, job_wait all of them. */
+const evaluateFields = { ...handleFields, record: recordSchema.optional() };
+const submitFields = {
+  ...evaluateFields,
   node: nodeSummarySchema.optional(),
   duplicate_of: z.string().optional(),
   finished: z.boolean().optional(),
   overview: overviewSchema.optional(),
+};
+const registerFields = {
+  ...handleFields,
   problem: z.string().optional(),
   degenerate: z.boolean().optional(),
   degenerate_workloads: z.array(z.string()).optional(),
-  files: z.array(z.object({ path: z.string(), what: z.string() })).optional(),
-  next: z.string(),
-});
-export type Outcome = z.infer<typeof outcomeSchema>;
+};
+const exportFields = {
+  ...handleFields,
+  files: files.optional(),
+  best: nodeSummarySchema.nullable().optional(),
+};
+
+export const evaluateOutput = z.object(evaluateFields);
+export const submitOutput = z.object(submitFields);
+export const runOutput = z.object({ ...handleFields, overview: overviewSchema.optional() });
+export const registerOutput = z.object(registerFields);
+export const exportOutput = z.object(exportFields);
+export const anyOutput = z.object({ ...submitFields, ...registerFields, ...exportFields });
+export type Outcome = z.input<typeof anyOutput>;
 
 const evaluated = z.object({ evaluation: z.string(), cached: z.boolean().optional() });
 const submitted = z.object({
@@ -38,95 +53,121 @@ const submitted = z.object({
 });
 const driven = z.object({ run: z.string() });
 const registered = z.object({ problem: z.string() });
-const exported = z.object({
-  run: z.string(),
-  files: z.array(z.object({ path: z.string(), what: z.string() })),
-});
+const exported = z.object({ run: z.string(), files });
 
-/** The result of a job of any kind, or its handle while it runs. @throws what the job failed with. */
-export async function outcomeOf(
-  job: Job,
-  services: Services,
-  next: string,
-): Promise<{ structured: Outcome; text: string }> {
+const NEXT_AFTER_EVALUATION = {
+  passed: "improve it as the diagnosis says and kernel_evaluate again, or evolve_start to search from it",
+  flagged: "read reasons: the speedup is not credited until what they name is changed; then kernel_evaluate",
+  rejected: "fix what reasons name, then kernel_evaluate",
+} as const;
+
+async function evaluationOutcome(job: Job, services: Services): Promise<ToolResult<Outcome>> {
+  const result = jobResult(job, evaluated);
+  const found = await services.evaluations.get(result.evaluation);
+  const record = { ...found, cached: result.cached ?? found.cached };
+  return {
+    structured: { record: compactRecord(record) },
+    text: recordText(record),
+    next: NEXT_AFTER_EVALUATION[record.verdict],
+  };
+}
+
+async function submitOutcome(job: Job, services: Services): Promise<ToolResult<Outcome>> {
+  const result = jobResult(job, submitted);
+  const { node } = await services.evolution.node(result.node);
+  const record = await services.evaluations.get(result.evaluation);
+  const overview = await services.evolution.get(node.run);
+  const twin = result.duplicate_of;
+  return {
+    structured: {
+      node: nodeSummary(node),
+      ...(twin === null ? {} : { duplicate_of: twin }),
+      finished: result.finished,
+      record: compactRecord(record),
+      overview: overviewOf(overview),
+    },
+    text: [
+      twin === null
+        ? `node ${node.id}, step ${node.step}`
+        : `nothing new: this source is ${twin} but for comments and white space; its result stands, nothing was spent`,
+      recordText(record),
+      overviewText(overview),
+    ].join("\n"),
+    next: result.finished ? `evolve_export with run ${node.run}` : `evolve_next with run ${node.run}`,
+  };
+}
+
+async function runOutcome(job: Job, services: Services): Promise<ToolResult<Outcome>> {
+  const { run } = jobResult(job, driven);
+  const overview = await services.evolution.get(run);
+  const next =
+    job.kind === "prepare"
+      ? `evolve_next with run ${run}`
+      : overview.run.state === "open"
+        ? `nothing is left to tune: evolve_next to propose kernels yourself, or evolve_export with run ${run}`
+        : `evolve_export with run ${run}`;
+  return { structured: { overview: overviewOf(overview) }, text: overviewText(overview), next };
+}
+
+async function registerOutcome(job: Job, services: Services): Promise<ToolResult<Outcome>> {
+  const { problem } = jobResult(job, registered);
+  const { grading } = await services.problems.get(problem);
+  const weak = grading?.degenerate_workloads ?? [];
+  const degenerate = grading?.degenerate ?? false;
+  const judged = degenerate
+    ? "degenerate: a candidate that computes nothing passes it, so no speedup on it is credited"
+    : weak.length > 0
+      ? `not credited on ${weak.join(", ")}: a null candidate passes there`
+      : "no null candidate passes it";
+  return {
+    structured: { problem, degenerate, degenerate_workloads: weak },
+    text: `registered ${problem}; ${judged}`,
+    next: degenerate
+      ? "change workloads or outputs so that doing nothing fails, then problem_register again"
+      : `problem_describe with problem ${problem}, then evolve_start`,
+  };
+}
+
+async function exportOutcome(job: Job, services: Services): Promise<ToolResult<Outcome>> {
+  const result = jobResult(job, exported);
+  const { best } = await services.evolution.get(result.run);
+  return {
+    structured: { files: result.files, best: best === null ? null : nodeSummary(best) },
+    text: [
+      best === null ? "no credited speedup was found" : `best: ${nodeSummary(best).speedup ?? best.id}`,
+      ...result.files.map((file) => `${file.path}: ${file.what}`),
+    ].join("\n"),
+    next: "open the HTML report, or evolve_start another run",
+  };
+}
+
+/**
+ * The result of a job of any kind, or its handle while it runs.
+ * @throws what the job failed with.
+ */
+export async function outcomeOf(job: Job, services: Services): Promise<ToolResult<Outcome>> {
   if (!isEnded(job)) {
-    return { structured: { running: handleOf(job), next: "job_wait" }, text: runningText(job) };
+    return { structured: handleOf(job), text: runningText(job), next: `job_wait with job_id ${job.id}` };
   }
   switch (job.kind) {
-    case "evaluate": {
-      const result = jobResult(job, evaluated);
-      const record = {
-        ...(await services.evaluations.get(result.evaluation)),
-        cached: result.cached ?? false,
-      };
-      return { structured: { record: compactRecord(record), next }, text: recordText(record) };
-    }
-    case "submit": {
-      const result = jobResult(job, submitted);
-      const { node } = await services.evolution.node(result.node);
-      const record = await services.evaluations.get(result.evaluation);
-      const overview = await services.evolution.get(node.run);
-      const twin = result.duplicate_of;
-      return {
-        structured: {
-          node: nodeSummary(node),
-          ...(twin === null ? {} : { duplicate_of: twin }),
-          finished: result.finished,
-          record: compactRecord(record),
-          overview: overviewOf(overview),
-          next: result.finished ? "evolve_export" : "evolve_next",
-        },
-        text: [
-          twin === null
-            ? `node ${node.id}, step ${node.step}`
-            : `nothing new: this source is ${twin} but for comments and white space; its result stands, nothing was spent`,
-          recordText(record),
-          overviewText(overview),
-        ].join("\n"),
-      };
-    }
+    case "evaluate":
+      return await evaluationOutcome(job, services);
+    case "submit":
+      return await submitOutcome(job, services);
     case "prepare":
-    case "evolve": {
-      const { run } = jobResult(job, driven);
-      const overview = await services.evolution.get(run);
-      const step =
-        job.kind === "prepare"
-          ? "evolve_next"
-          : overview.run.state === "open"
-            ? "evolve_status"
-            : "evolve_export";
-      return { structured: { overview: overviewOf(overview), next: step }, text: overviewText(overview) };
-    }
-    case "register": {
-      const { problem } = jobResult(job, registered);
-      const found = await services.problems.get(problem);
-      const weak = found.grading?.degenerate_workloads ?? [];
-      const degenerate = found.grading?.degenerate ?? false;
-      const judged = degenerate
-        ? "degenerate: a candidate that computes nothing passes it, so no speedup on it is credited"
-        : weak.length > 0
-          ? `not credited on ${weak.join(", ")}: a null candidate passes there`
-          : "no null candidate passes it";
-      return {
-        structured: {
-          problem,
-          degenerate,
-          degenerate_workloads: weak,
-          next: "problem_describe, then evolve_start",
-        },
-        text: `registered ${problem}; ${judged}`,
-      };
-    }
-    case "export": {
-      const { files } = jobResult(job, exported);
-      return {
-        structured: { files, next: "open report.html" },
-        text: files.map((file) => `${file.path}: ${file.what}`).join("\n"),
-      };
-    }
+    case "evolve":
+      return await runOutcome(job, services);
+    case "register":
+      return await registerOutcome(job, services);
+    case "export":
+      return await exportOutcome(job, services);
     default: {
       jobResult(job, z.unknown());
-      return { structured: { next }, text: `job ${job.id} is done` };
+      return {
+        structured: handleOf(job),
+        text: runningText(job),
+        next: "call again the tool that started it",
+      };
     }
   }
 }

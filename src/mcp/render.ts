@@ -1,12 +1,10 @@
 import { z } from "zod";
 import {
-  diagnosisSchema,
   type EvaluationRecord,
   type Node,
   type RunOverview,
-  reasonSchema,
   type Speedup,
-  speedupSchema,
+  verdictSchema,
 } from "../domain/index.ts";
 
 /** A speedup in words: `3.21x [3.15, 3.27]`, with what it lacks to be credited. */
@@ -17,25 +15,23 @@ export function speedupText(speedup: Speedup): string {
 
 const round = (value: number, digits = 4): number => Number(value.toPrecision(digits));
 
-/** The record in a form that fits a model's context; the whole one stays readable by its id with `artifact_read`. */
-export const compactRecordSchema = z.object({
+/**
+ * The record in a form that fits a model's context. Listed by its leading fields; what else it has is that of the evaluation
+ * record, whole under its id with artifact_read.
+ */
+export const recordSchema = z.looseObject({
   id: z.string(),
-  candidate: z.string(),
-  problem: z.string(),
-  target: z.string(),
-  verdict: z.enum(["passed", "flagged", "rejected"]),
+  verdict: verdictSchema,
   status: z.string(),
-  reasons: z.array(reasonSchema),
-  speedups: z.array(speedupSchema),
-  roofline: z.number().optional(),
-  diagnosis: diagnosisSchema.optional(),
-  stages: z.record(z.string(), z.unknown()),
-  sandbox: z.enum(["full", "limited"]),
-  device: z.string(),
-  versions: z.record(z.string(), z.string()),
-  cached: z.boolean(),
+  speedups: z.array(
+    z.looseObject({
+      baseline: z.string(),
+      ratio: z.number(),
+      credited: z.boolean(),
+    }),
+  ),
 });
-export type CompactRecord = z.infer<typeof compactRecordSchema>;
+export type CompactRecord = z.input<typeof recordSchema>;
 
 export function compactRecord(record: EvaluationRecord): CompactRecord {
   const { compile, verify, benchmark, profile } = record.stages;
@@ -61,9 +57,7 @@ export function compactRecord(record: EvaluationRecord): CompactRecord {
     target: record.target,
     verdict: record.verdict,
     status: record.status,
-    reasons: record.reasons
-      .slice(0, 6)
-      .map((reason) => ({ ...reason, message: reason.message.slice(0, 400) })),
+    reasons: record.reasons,
     speedups: record.speedups.map(rounded),
     ...(record.roofline === undefined ? {} : { roofline: round(record.roofline, 3) }),
     ...(record.diagnosis === undefined ? {} : { diagnosis: record.diagnosis }),
@@ -75,9 +69,7 @@ export function compactRecord(record: EvaluationRecord): CompactRecord {
               ...base(compile),
               cached: compile.cached,
               ...(compile.binary_bytes === undefined ? {} : { binary_bytes: compile.binary_bytes }),
-              ...(compile.diagnostics === undefined
-                ? {}
-                : { diagnostics: compile.diagnostics.slice(0, 1500) }),
+              ...(compile.diagnostics === undefined ? {} : { diagnostics: compile.diagnostics }),
             },
           }),
       ...(verify === undefined
@@ -100,7 +92,7 @@ export function compactRecord(record: EvaluationRecord): CompactRecord {
               ...base(benchmark),
               clock: benchmark.clock,
               cache: benchmark.cache,
-              workloads: benchmark.workloads.slice(0, 8).map((one) => ({
+              workloads: benchmark.workloads.map((one) => ({
                 workload: one.workload,
                 outcome: one.outcome,
                 candidate_us: round(one.candidate.median_ns / 1000),
@@ -126,13 +118,13 @@ export function compactRecord(record: EvaluationRecord): CompactRecord {
               metrics: Object.fromEntries(
                 Object.entries(profile.metrics).map(([name, value]) => [name, round(value)]),
               ),
-              remarks: profile.remarks.slice(0, 14).map((remark) => remark.slice(0, 240)),
+              remarks: profile.remarks,
             },
           }),
     },
     sandbox: record.sandbox,
     device: record.device,
-    versions: { ...record.versions, flags: (record.versions["flags"] ?? "").slice(0, 400) },
+    versions: record.versions,
     cached: record.cached,
   };
 }
@@ -144,7 +136,7 @@ export function recordText(record: EvaluationRecord): string {
   ];
   for (const speedup of record.speedups) lines.push(`speedup ${speedupText(speedup)}`);
   if (record.roofline !== undefined) lines.push(`${(record.roofline * 100).toFixed(1)} % of the roofline`);
-  for (const reason of record.reasons.slice(0, 6))
+  for (const reason of record.reasons)
     lines.push(
       `- ${reason.code}${reason.workload === undefined ? "" : ` (${reason.workload})`}: ${reason.message}`,
     );
@@ -154,25 +146,33 @@ export function recordText(record: EvaluationRecord): string {
   }
   const compile = record.stages.compile;
   if (compile?.diagnostics !== undefined && record.status === "compile_error")
-    lines.push("compiler (untrusted text):", compile.diagnostics.slice(0, 1500));
+    lines.push("compiler (untrusted text):", compile.diagnostics);
   lines.push(`sandbox ${record.sandbox}; ${record.device}; evaluation ${record.id}`);
   return lines.join("\n");
 }
 
-export const nodeSummarySchema = z.object({
+/** Listed by its leading fields, to keep the list of tools small; `nodeSummary` gives the rest. */
+export const nodeSummarySchema = z.looseObject({
   node: z.string(),
-  step: z.number(),
-  operator: z.string(),
-  parents: z.array(z.string()),
   verdict: z.string(),
-  status: z.string(),
   fitness: z.number(),
-  speedup: z.string().optional(),
-  rationale: z.string(),
-  evaluation: z.string(),
 });
 
-export function nodeSummary(node: Node): z.infer<typeof nodeSummarySchema> {
+export interface NodeSummary {
+  [key: string]: unknown;
+  node: string;
+  step: number;
+  operator: string;
+  parents: string[];
+  verdict: string;
+  status: string;
+  fitness: number;
+  speedup?: string;
+  rationale: string;
+  evaluation: string;
+}
+
+export function nodeSummary(node: Node): NodeSummary {
   return {
     node: node.id,
     step: node.step,
@@ -187,24 +187,32 @@ export function nodeSummary(node: Node): z.infer<typeof nodeSummarySchema> {
   };
 }
 
-export const overviewSchema = z.object({
+export const overviewSchema = z.looseObject({
   run: z.string(),
-  problem: z.string(),
-  target: z.string(),
   state: z.string(),
-  stop_reason: z.string().optional(),
-  policy: z.string(),
-  baseline: z.string(),
-  spent: z.record(z.string(), z.number()),
-  left: z.record(z.string(), z.number()),
   nodes: z.number(),
-  passed: z.number(),
-  open_claims: z.number(),
-  seeds_left: z.number(),
   best: nodeSummarySchema.nullable(),
 });
 
-export function overviewOf(overview: RunOverview): z.infer<typeof overviewSchema> {
+export interface Overview {
+  [key: string]: unknown;
+  run: string;
+  problem: string;
+  target: string;
+  state: string;
+  stop_reason?: string;
+  policy: string;
+  baseline: string;
+  spent: Record<string, number>;
+  left: Record<string, number>;
+  nodes: number;
+  passed: number;
+  open_claims: number;
+  seeds_left: number;
+  best: NodeSummary | null;
+}
+
+export function overviewOf(overview: RunOverview): Overview {
   const { run } = overview;
   const numbers = (values: object): Record<string, number> =>
     Object.fromEntries(

@@ -1,14 +1,33 @@
-import { serveStdio } from "@modelcontextprotocol/server/stdio";
+import { StdioServerTransport, serveStdio } from "@modelcontextprotocol/server/stdio";
 import type { Services } from "../domain/index.ts";
-import { errorMessage } from "../domain/index.ts";
 import { log } from "../platform/log.ts";
 import { buildServer } from "./server.ts";
 
 const LAST_RESORT_MS = 5_000;
+/**
+ * A message larger than this ends the connection, since nothing says where the next one begins. Far above the largest legal
+ * one, so that an argument that is merely too large is answered with an error.
+ */
+const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+
+/** The transport over this process's stdin and stdout, which tells when it ends for whatever reason. */
+class ProcessTransport extends StdioServerTransport {
+  readonly #ended: () => void;
+
+  constructor(ended: () => void) {
+    super(process.stdin, process.stdout, { maxBufferSize: MAX_MESSAGE_BYTES });
+    this.#ended = ended;
+  }
+
+  override async close(): Promise<void> {
+    await super.close();
+    this.#ended();
+  }
+}
 
 /**
- * Serves MCP on stdin and stdout until the client closes stdin or a signal comes; then ends every child, closes the store and exits.
- * `open` is called once, when a tool first needs the services.
+ * Serves MCP on stdin and stdout until the client closes stdin or a signal comes; then ends every child, closes the
+ * store and exits. `open` is called once, when a tool first needs the services.
  */
 export function serve(open: () => Promise<Services>, version: string): void {
   let services: Promise<Services> | undefined;
@@ -19,33 +38,38 @@ export function serve(open: () => Promise<Services>, version: string): void {
     });
     return services;
   };
-  const handle = serveStdio(() => buildServer({ services: once, version }), {
-    onerror: (error) => log.warn({ err: error }, "protocol"),
-  });
   let stopping = false;
   const stop = (reason: string, code: number): void => {
     if (stopping) return;
     stopping = true;
     log.info({ reason }, "shutting down");
-    setTimeout(() => process.exit(code === 0 ? 1 : code), LAST_RESORT_MS).unref();
+    setTimeout(() => {
+      log.error({ reason }, "shutting down took too long");
+      process.exit(code === 0 ? 1 : code);
+    }, LAST_RESORT_MS).unref();
     void (async () => {
       try {
         await (await services?.catch(() => undefined))?.close();
         await handle.close();
       } catch (error) {
-        log.error({ err: error }, errorMessage(error));
+        log.error({ err: error }, "shutting down");
       }
       process.exit(code);
     })();
   };
-  process.stdin.once("end", () => stop("stdin ended", 0));
-  process.stdin.once("close", () => stop("stdin closed", 0));
-  process.stdout.on("error", () => stop("stdout closed", 0));
+  const handle = serveStdio(() => buildServer({ services: once, version }), {
+    transport: new ProcessTransport(() => stop("the connection ended", 0)),
+    onerror: (error) => log.warn({ err: error }, "protocol"),
+  });
   for (const [signal, code] of [
     ["SIGTERM", 143],
     ["SIGINT", 130],
     ["SIGHUP", 129],
   ] as const) {
-    process.once(signal, () => stop(signal, code));
+    process.on(signal, () => stop(signal, code));
   }
+  process.on("uncaughtException", (error) => {
+    log.fatal({ err: error }, "uncaught");
+    stop("an unforeseen error", 70);
+  });
 }

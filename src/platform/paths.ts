@@ -6,9 +6,14 @@ import { fileURLToPath } from "node:url";
 /** The package's own root, in the source tree and when installed (`dist/platform/` and `src/platform/` alike). */
 export const packageRoot: string = resolve(fileURLToPath(new URL("../..", import.meta.url)));
 
-/** Run-time data: KERNELEVOLVE_HOME, else `.kernelevolve/` in the working directory. Created when missing. */
+/** Where run-time data lies: KERNELEVOLVE_HOME, else `.kernelevolve/` in the working directory. Nothing is created. */
+export function dataHomePath(): string {
+  return resolve(process.env["KERNELEVOLVE_HOME"] ?? join(process.cwd(), ".kernelevolve"));
+}
+
+/** Run-time data, see `dataHomePath`. Created when missing. */
 export function dataHome(): string {
-  const home = resolve(process.env["KERNELEVOLVE_HOME"] ?? join(process.cwd(), ".kernelevolve"));
+  const home = dataHomePath();
   mkdirSync(home, { recursive: true });
   return home;
 }

@@ -1,7 +1,38 @@
 import type { Command } from "commander";
-import { dataHome } from "../../platform/paths.ts";
+import type { DoctorReport, TargetStatus } from "../../domain/index.ts";
+import { dataHomePath } from "../../platform/paths.ts";
 import { withServices } from "../context.ts";
 import { EXIT, print, printJson } from "../output.ts";
+
+function bytesText(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB"];
+  const step = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
+  return `${Number((bytes / 1024 ** step).toFixed(1))} ${units[step]}`;
+}
+
+function machineText({ node, system, machine, folders }: DoctorReport): string {
+  const memory = Object.entries(machine.memory).map(([level, bytes]) => `${level} ${bytesText(bytes)}`);
+  const cores = machine.physical_cores === undefined ? "" : ` on ${machine.physical_cores} cores`;
+  return [
+    `machine: ${machine.model}, ${machine.cores} processors${cores}; ${memory.join(", ")}`,
+    `system: ${system}, node ${node}${machine.hypervisor === null ? "" : `; a virtual machine (${machine.hypervisor})`}`,
+    `data in ${dataHomePath()}`,
+    ...folders.map((folder) => `targets in ${folder.path}: ${folder.targets}`),
+  ].join("\n");
+}
+
+function targetText(target: TargetStatus): string {
+  const stages = Object.entries(target.capabilities).map(([stage, ok]) => `${ok ? "✓" : "✗"} ${stage}`);
+  return [
+    `\n${target.usable ? "✓" : "✗"} ${target.id}: ${target.title}`,
+    `  ${stages.join("  ")}  sandbox ${target.sandbox}`,
+    ...target.checks.map((check) => {
+      const mark = check.ok ? "✓" : check.optional ? "·" : "✗";
+      const fix = check.ok || check.fix === undefined ? "" : `\n      install: ${check.fix}`;
+      return `  ${mark} ${check.name}: ${check.detail}${fix}`;
+    }),
+  ].join("\n");
+}
 
 export function doctor(program: Command): void {
   program
@@ -11,30 +42,17 @@ export function doctor(program: Command): void {
     .addHelpText("after", "\nExit codes: 0 at least one target is usable, 3 none is.\n")
     .action(async (options: { json?: boolean }) =>
       withServices(options.json === true, async ({ services }) => {
-        const specs = await services.targets.list();
-        const targets = await Promise.all(
-          specs.map((spec) => services.targets.status(spec.id, { fresh: true })),
-        );
-        const usable = targets.some((target) => target.usable);
-        if (options.json === true) printJson({ node: process.version, home: dataHome(), targets });
+        const report = await services.targets.doctor();
+        if (options.json === true) printJson(report);
         else {
-          print(`node ${process.version}; data in ${dataHome()}`);
-          for (const target of targets) {
-            const stages = Object.entries(target.capabilities).map(
-              ([stage, ok]) => `${ok ? "✓" : "✗"} ${stage}`,
-            );
-            print(
-              `\n${target.usable ? "✓" : "✗"} ${target.id}: ${target.title}\n  ${stages.join("  ")}  sandbox ${target.sandbox}`,
-            );
-            for (const check of target.checks) {
-              const mark = check.ok ? "✓" : check.optional ? "·" : "✗";
-              print(
-                `  ${mark} ${check.name}: ${check.detail}${check.fix === undefined ? "" : `\n      install: ${check.fix}`}`,
-              );
-            }
+          print(machineText(report));
+          print(report.targets.map(targetText).join("\n"));
+          for (const fault of report.problems) {
+            const fix = fault.fix === undefined ? "" : `\n  fix: ${fault.fix}`;
+            print(`\n✗ not read: ${fault.folder}: ${fault.message}${fix}`);
           }
         }
-        process.exitCode = usable ? EXIT.ok : EXIT.missing;
+        process.exitCode = report.targets.some((target) => target.usable) ? EXIT.ok : EXIT.missing;
       }),
     );
 }

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { type EvaluationRecord, errorMessage, KernelEvolveError } from "../../domain/index.ts";
 import { recordText } from "../../mcp/render.ts";
 import { withServices } from "../context.ts";
+import { numberFrom } from "../numbers.ts";
 import { EXIT, print, printJson } from "../output.ts";
 import { problemArgument } from "../problem-argument.ts";
 
@@ -18,24 +19,18 @@ interface Options {
   json?: boolean;
 }
 
-const seconds = (text: string): number => {
-  const value = Number(text);
-  if (!(value > 0 && value <= 600)) throw new InvalidArgumentError("a number above 0, at most 600");
-  return value;
-};
-
 export function evaluate(program: Command): void {
   program
     .command("evaluate")
     .description("Compile, verify and benchmark candidates of a problem")
     .requiredOption(
       "-p, --problem <name|file>",
-      "problem name or id, a JSON file {definition, workloads}, or a problem folder",
+      "problem name or id, or a file or folder with its definition and workloads",
     )
     .requiredOption("-c, --candidate <file...>", "source files, one candidate each")
     .option("-t, --target <id>", "target", "cpu-x86-64")
     .option("--abstraction <name>", "language; default follows from the file's ending")
-    .option("--seconds <n>", "time for each measurement", seconds, 10)
+    .option("--seconds <n>", "time for each measurement", numberFrom(0.5, 600), 10)
     .option("--profile", "profile it too, and name the bottleneck")
     .option("--verify-only", "stop after verification")
     .option("--no-cache", "evaluate anew, even when the same was done before")

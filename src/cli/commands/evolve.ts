@@ -1,8 +1,10 @@
-import { resolve } from "node:path";
-import { type Command, InvalidArgumentError } from "commander";
+import { join, resolve } from "node:path";
+import type { Command } from "commander";
 import { KernelEvolveError, policyNameSchema } from "../../domain/index.ts";
 import { overviewOf, overviewText } from "../../mcp/render.ts";
+import { dataHomePath } from "../../platform/paths.ts";
 import { withServices } from "../context.ts";
+import { numberFrom, wholeFrom } from "../numbers.ts";
 import { EXIT, print, printJson } from "../output.ts";
 import { problemArgument } from "../problem-argument.ts";
 
@@ -23,24 +25,13 @@ interface Options {
   json?: boolean;
 }
 
-const positive = (text: string): number => {
-  const value = Number(text);
-  if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError("a number above 0");
-  return value;
-};
-const whole = (text: string): number => {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError("a whole number");
-  return value;
-};
-
 export function evolve(program: Command): void {
   program
     .command("evolve")
     .description("Search for a faster kernel, or go on with a run")
     .option(
       "-p, --problem <name|file>",
-      "problem name or id, a JSON file {definition, workloads}, or a problem folder",
+      "problem name or id, or a file or folder with its definition and workloads",
     )
     .option("--resume <run>", "go on with a run, for what is left of its budget")
     .option("-t, --target <id>", "target", "cpu-x86-64")
@@ -48,11 +39,11 @@ export function evolve(program: Command): void {
     .option("--baseline <name>", "whose speedup is the fitness", "reference")
     .option("--policy <name>", `how parents are chosen: ${policyNameSchema.options.join(", ")}`, "islands")
     .option("--driver <name>", "who makes the children: autotune (needs no model)", "autotune")
-    .option("--budget-seconds <n>", "seconds of work", positive)
-    .option("--budget-nodes <n>", "candidates evaluated", whole)
-    .option("--stall <n>", "stop after so many without a better one", whole)
-    .option("--target-speedup <x>", "stop when it is reached", positive)
-    .option("--seed <n>", "repeatable choices", whole)
+    .option("--budget-seconds <n>", "seconds of work", numberFrom(1, 2_592_000))
+    .option("--budget-nodes <n>", "candidates evaluated", wholeFrom(1, 1_000_000))
+    .option("--stall <n>", "stop after so many without a better one", wholeFrom(1, 1_000_000))
+    .option("--target-speedup <x>", "stop when it is reached", numberFrom(1, 1_000_000))
+    .option("--seed <n>", "repeatable choices", wholeFrom(0))
     .option("--out <dir>", "where to write the result; default is exports/<run> in the data folder")
     .option("--json", "one JSON document on stdout")
     .addHelpText(
@@ -110,9 +101,7 @@ Exit codes: 0 a credited speedup was found, 1 none was, 2 wrong usage, 3 a tool 
         }
         progress.show(`run ${id}`);
         const overview = await driver.drive(id, work);
-        const directory = resolve(
-          options.out ?? `${process.env["KERNELEVOLVE_HOME"] ?? ".kernelevolve"}/exports/${id}`,
-        );
+        const directory = resolve(options.out ?? join(dataHomePath(), "exports", id));
         const exported = await evolution.export(id, directory, work);
         progress.end();
         if (options.json === true) printJson({ overview: overviewOf(overview), files: exported.files });

@@ -20,7 +20,10 @@ export function targets(program: Command): void {
         }
         const spec = await services.targets.get(id);
         const status = await services.targets.status(id);
-        const peaks = status.capabilities.benchmark ? await services.targets.peaks(id, work) : undefined;
+        const peaks =
+          status.capabilities.benchmark && spec.peaks.source === "measured"
+            ? await services.targets.peaks(id, work)
+            : undefined;
         progress.end();
         if (options.json === true) {
           printJson({ spec, status, peaks: peaks ?? null });

@@ -1,62 +1,62 @@
 import { z } from "zod";
 import { KernelEvolveError, policyNameSchema } from "../../domain/index.ts";
-import { defineTool, shared } from "../define.ts";
+import { shared } from "../arguments.ts";
+import { defineTool } from "../define.ts";
 import { overviewOf, overviewSchema, overviewText } from "../render.ts";
 
 export const evolveStart = defineTool({
   name: "evolve_start",
   title: "Start a run",
   description:
-    "Opens an evolutionary search for a faster kernel of one problem. Then either let the server drive it without a model (evolve_run), or be the proposer yourself: evolve_next gives a claim, parents and a prompt; evolve_submit takes your kernel and answers its verdict. A run lasts until its budget is spent and survives restarts; several agents may work on one run. Give at least one of nodes, seconds, stall, target_speedup, roofline.",
+    "Opens an evolutionary search for a faster kernel of one problem. Then either let the server drive it without a model (evolve_run), or be the proposer yourself: evolve_next gives a claim, parents and a prompt; evolve_submit takes your kernel and answers its verdict. A run lasts until its budget is spent and survives restarts (go on with it by its id); several agents may work on one run. Give at least one bound: nodes, seconds, device_seconds, stall, target_speedup or roofline.",
   input: z.strictObject({
     problem: shared.problem,
     target: shared.target,
     abstraction: shared.abstraction,
     baseline: z
       .string()
+      .min(1)
       .max(60)
       .default("reference")
       .describe("The baseline whose speedup is the fitness: reference or compiler-best"),
     policy: policyNameSchema.default("islands").describe("How parents are chosen"),
-    nodes: z.int().min(1).max(1_000_000).optional().describe("Budget: candidates evaluated"),
-    seconds: z.number().positive().max(2_592_000).optional().describe("Budget: seconds of work on the run"),
+    nodes: z.int().min(1).max(1_000_000).optional().describe("Bound: candidates evaluated"),
+    seconds: z.number().min(1).max(2_592_000).optional().describe("Bound: seconds of work on the run"),
+    device_seconds: z.number().min(1).max(2_592_000).optional().describe("Bound: seconds of measuring"),
     stall: z
       .int()
       .min(1)
       .max(1_000_000)
       .optional()
-      .describe("Stop after so many candidates without a better one"),
-    target_speedup: z
-      .number()
-      .positive()
-      .max(1_000_000)
-      .optional()
-      .describe("Stop when this speedup is reached"),
-    roofline: z.number().positive().max(1).optional().describe("Stop at this share of the roofline"),
+      .describe("Bound: so many candidates without a better one"),
+    target_speedup: z.number().min(1).max(1_000_000).optional().describe("Stop when this speedup is reached"),
+    roofline: z.number().min(0.001).max(1).optional().describe("Stop at this share of the roofline"),
     seed: z.int().min(0).max(2_147_483_647).optional().describe("Makes the policy's choices repeatable"),
     idempotency_key: z
       .string()
+      .min(1)
       .max(100)
       .optional()
       .describe("The same key again answers the run made the first time"),
   }),
-  output: z.object({ overview: overviewSchema, next: z.string() }),
+  output: z.object({ overview: overviewSchema }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false },
   handle: async (args, context) => {
-    const { evolution, problems } = await context.services();
-    const { nodes, seconds, stall, target_speedup, roofline } = args;
+    const { nodes, seconds, device_seconds, stall, target_speedup, roofline } = args;
     const budget = {
       ...(nodes === undefined ? {} : { nodes }),
       ...(seconds === undefined ? {} : { seconds }),
+      ...(device_seconds === undefined ? {} : { device_seconds }),
       ...(stall === undefined ? {} : { stall }),
       ...(target_speedup === undefined ? {} : { target_speedup }),
       ...(roofline === undefined ? {} : { roofline }),
     };
     if (Object.keys(budget).length === 0) {
-      throw new KernelEvolveError("invalid_argument", "a run needs a bound", {
-        fix: "give nodes, seconds, stall, target_speedup or roofline",
+      throw new KernelEvolveError("invalid_argument", "nodes: a run needs a bound", {
+        fix: "give nodes, seconds, device_seconds, stall, target_speedup or roofline",
       });
     }
+    const { evolution, problems } = await context.services();
     const problem = await problems.get(args.problem);
     const run = await evolution.start({
       problem: problem.id,
@@ -70,11 +70,9 @@ export const evolveStart = defineTool({
     });
     const overview = await evolution.get(run.id);
     return {
-      structured: {
-        overview: overviewOf(overview),
-        next: "evolve_next to propose kernels yourself, or evolve_run to let the tuner work",
-      },
-      text: `${overviewText(overview)}\nNext: evolve_next to propose kernels yourself, or evolve_run to let the tuner work.`,
+      structured: { overview: overviewOf(overview) },
+      text: overviewText(overview),
+      next: `evolve_next with run ${run.id} to propose kernels yourself, or evolve_run with it to let the tuner work`,
     };
   },
 });

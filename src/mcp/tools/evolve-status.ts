@@ -1,58 +1,63 @@
 import { z } from "zod";
-import { defineTool, shared } from "../define.ts";
+import type { EvolutionService } from "../../domain/index.ts";
+import { shared } from "../arguments.ts";
+import { defineTool, type ToolResult } from "../define.ts";
 import { nodeSummary, nodeSummarySchema, overviewOf, overviewSchema, overviewText } from "../render.ts";
+
+const output = z.object({
+  runs: z
+    .array(z.object({ run: z.string(), problem: z.string(), state: z.string(), best: z.string().optional() }))
+    .optional(),
+  overview: overviewSchema.optional(),
+  nodes: z.array(nodeSummarySchema).optional(),
+  source: z.string().optional(),
+  ancestors: z.array(nodeSummarySchema).optional(),
+});
+type Output = z.input<typeof output>;
+
+async function allRuns(evolution: EvolutionService): Promise<ToolResult<Output>> {
+  const runs = (await evolution.list()).map((one) => ({
+    run: one.run.id,
+    problem: one.run.problem,
+    state: one.run.state,
+    ...(one.best === null ? {} : { best: nodeSummary(one.best).speedup ?? "" }),
+  }));
+  return {
+    structured: { runs },
+    text:
+      runs.map((one) => `${one.run} ${one.problem} ${one.state} ${one.best ?? ""}`).join("\n") ||
+      "no runs yet",
+    next: runs.length === 0 ? "evolve_start" : "evolve_status with a run",
+  };
+}
+
+async function oneNode(evolution: EvolutionService, id: string, limit: number): Promise<ToolResult<Output>> {
+  const { node, source, ancestors } = await evolution.node(id);
+  const summary = nodeSummary(node);
+  return {
+    structured: { nodes: [summary], source, ancestors: ancestors.slice(0, limit).map(nodeSummary) },
+    text: `${JSON.stringify(summary)}\nancestors: ${ancestors.map((one) => one.id).join(", ") || "none"}\n${source}`,
+    next: `artifact_read with artifact ${node.evaluation} for its whole evaluation`,
+  };
+}
 
 export const evolveStatus = defineTool({
   name: "evolve_status",
   title: "Look at a run",
   description:
-    "Without a run: all runs. With a run: budget spent and left, and the best node; view best lists the leaders, recent the newest, failures what failed and why. With a node: its source, evaluation and ancestors.",
+    "Without a run: all runs, newest first. With a run: budget spent and left, and the best node; view best lists the leaders, recent the newest, failures what failed and why. With a node: its source, evaluation and ancestors.",
   input: z.strictObject({
     run: shared.run.optional(),
     view: z.enum(["summary", "best", "recent", "failures"]).default("summary").describe("What to list"),
-    node: z.string().min(1).max(80).optional().describe("A node id: answers its source"),
+    node: shared.node.optional(),
     limit: z.int().min(1).max(50).default(10).describe("Nodes listed at most"),
   }),
-  output: z.object({
-    runs: z
-      .array(
-        z.object({ run: z.string(), problem: z.string(), state: z.string(), best: z.string().optional() }),
-      )
-      .optional(),
-    overview: overviewSchema.optional(),
-    nodes: z.array(nodeSummarySchema.extend({ reasons: z.array(z.string()).optional() })).optional(),
-    source: z.string().optional(),
-    ancestors: z.array(nodeSummarySchema).optional(),
-    next: z.string(),
-  }),
+  output,
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   handle: async ({ run, view, node, limit }, context) => {
     const { evolution } = await context.services();
-    if (node !== undefined) {
-      const found = await evolution.node(node);
-      const ancestors = found.ancestors.slice(0, limit).map(nodeSummary);
-      return {
-        structured: {
-          nodes: [nodeSummary(found.node)],
-          source: found.source,
-          ancestors,
-          next: "evolve_next",
-        },
-        text: `${JSON.stringify(nodeSummary(found.node))}\n${found.source}`,
-      };
-    }
-    if (run === undefined) {
-      const runs = (await evolution.list()).slice(0, 40).map((one) => ({
-        run: one.run.id,
-        problem: one.run.problem,
-        state: one.run.state,
-        ...(one.best === null ? {} : { best: nodeSummary(one.best).speedup ?? "" }),
-      }));
-      return {
-        structured: { runs, next: runs.length === 0 ? "evolve_start" : "evolve_status with a run" },
-        text: runs.map((one) => JSON.stringify(one)).join("\n") || "no runs yet",
-      };
-    }
+    if (node !== undefined) return await oneNode(evolution, node, limit);
+    if (run === undefined) return await allRuns(evolution);
     const overview = await evolution.get(run);
     const listed =
       view === "summary"
@@ -64,21 +69,17 @@ export const evolveStatus = defineTool({
             : await evolution.nodes(run, { limit, offset: Math.max(0, overview.nodes - limit) });
     const nodes = listed.map((one) => ({
       ...nodeSummary(one),
-      ...(view === "failures"
-        ? {
-            reasons: one.reasons
-              .slice(0, 2)
-              .map((reason) => `${reason.code}: ${reason.message.slice(0, 200)}`),
-          }
-        : {}),
+      ...(one.reasons.length === 0
+        ? {}
+        : { reasons: one.reasons.map((reason) => `${reason.code}: ${reason.message}`) }),
     }));
     return {
-      structured: {
-        overview: overviewOf(overview),
-        ...(view === "summary" ? {} : { nodes }),
-        next: overview.run.state === "open" ? "evolve_next or evolve_run" : "evolve_export",
-      },
+      structured: { overview: overviewOf(overview), ...(view === "summary" ? {} : { nodes }) },
       text: [overviewText(overview), ...nodes.map((one) => JSON.stringify(one))].join("\n"),
+      next:
+        overview.run.state === "open"
+          ? `evolve_next or evolve_run with run ${run}`
+          : `evolve_export with run ${run}`,
     };
   },
 });

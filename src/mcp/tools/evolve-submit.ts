@@ -1,7 +1,8 @@
 import { z } from "zod";
-import { defineTool, shared } from "../define.ts";
+import { shared } from "../arguments.ts";
+import { defineTool } from "../define.ts";
 import { startAndWait } from "../jobs.ts";
-import { outcomeOf, outcomeSchema } from "../outcome.ts";
+import { outcomeOf, submitOutput } from "../outcome.ts";
 
 export const evolveSubmit = defineTool({
   name: "evolve_submit",
@@ -10,18 +11,19 @@ export const evolveSubmit = defineTool({
     "Hands in the kernel for a claim: it is evaluated and recorded for good before the answer, with verdict, speedup and interval, diagnosis, and what is spent and left. The same claim with the same source answers the same node. A source that the run already has, but for comments and white space, costs nothing and answers its twin.",
   input: z.strictObject({
     run: shared.run,
-    claim: z.string().min(1).max(80).describe("Claim id, from evolve_next"),
+    claim: shared.claim,
     source: shared.source,
     rationale: z.string().min(1).max(2000).describe("One line: what was changed and why it should help"),
-    proposer: z.string().min(1).max(80).default("agent").describe("Who proposes"),
+    proposer: shared.proposer,
     tunables: shared.tunables,
-    benchmark_seconds: z.number().min(0.5).max(600).default(10).describe("Time for the measurement"),
+    benchmark_seconds: shared.benchmark_seconds,
     wait_seconds: shared.wait_seconds,
   }),
-  output: outcomeSchema,
+  output: submitOutput,
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   handle: async ({ wait_seconds, ...args }, context) => {
-    const job = await startAndWait("submit", args, wait_seconds, context);
-    return await outcomeOf(job, await context.services(), "evolve_next");
+    const services = await context.services();
+    await services.evolution.get(args.run);
+    return await outcomeOf(await startAndWait("submit", args, wait_seconds, context), services);
   },
 });

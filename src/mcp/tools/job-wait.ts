@@ -1,21 +1,39 @@
 import { z } from "zod";
-import { defineTool, shared } from "../define.ts";
-import { outcomeOf, outcomeSchema } from "../outcome.ts";
+import { shared } from "../arguments.ts";
+import { defineTool } from "../define.ts";
+import { anyOutput, outcomeOf } from "../outcome.ts";
 
 export const jobWait = defineTool({
   name: "job_wait",
   title: "Wait for a job",
   description:
-    "Waits for a job that another tool answered, at most 45 s a call, and answers its result or how far it is. Stopping to wait does not stop the job. Jobs survive a restart of the server.",
-  input: z.strictObject({
-    job: z.string().min(1).max(80).describe("Job id"),
-    wait_seconds: shared.wait_seconds,
+    "Waits for a job that another tool answered, at most 45 s a call, and answers its result, in that tool's form, or how far it is. Stopping to wait does not stop the job. Jobs survive a restart of the server. Without a job_id: the jobs at work.",
+  input: z.strictObject({ job_id: shared.job.optional(), wait_seconds: shared.wait_seconds }),
+  output: anyOutput.extend({
+    jobs: z.array(z.looseObject({ job_id: z.string(), kind: z.string() })).optional(),
   }),
-  output: outcomeSchema,
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
-  handle: async ({ job: id, wait_seconds }, context) => {
+  handle: async ({ job_id, wait_seconds }, context) => {
     const services = await context.services();
-    const job = await services.jobs.wait(id, wait_seconds, context.work);
-    return await outcomeOf(job, services, "as the tool that started it says");
+    if (job_id === undefined) {
+      const [running, queued] = await Promise.all([
+        services.jobs.list({ state: "running" }),
+        services.jobs.list({ state: "queued" }),
+      ]);
+      const jobs = [...running, ...queued].map((job) => ({
+        job_id: job.id,
+        kind: job.kind,
+        state: job.state,
+        message: job.message,
+      }));
+      return {
+        structured: { jobs },
+        text:
+          jobs.map((job) => `${job.job_id} ${job.kind} ${job.state}: ${job.message}`).join("\n") ||
+          "no job is at work",
+        next: jobs.length === 0 ? "evolve_status" : "job_wait with one of them",
+      };
+    }
+    return await outcomeOf(await services.jobs.wait(job_id, wait_seconds, context.work), services);
   },
 });

@@ -1,7 +1,8 @@
 import { z } from "zod";
-import { defineTool, shared } from "../define.ts";
+import { shared } from "../arguments.ts";
+import { defineTool } from "../define.ts";
 import { startAndWait } from "../jobs.ts";
-import { outcomeOf, outcomeSchema } from "../outcome.ts";
+import { evaluateOutput, outcomeOf } from "../outcome.ts";
 
 export const kernelCompile = defineTool({
   name: "kernel_compile",
@@ -16,10 +17,12 @@ export const kernelCompile = defineTool({
     tunables: shared.tunables,
     wait_seconds: shared.wait_seconds,
   }),
-  output: outcomeSchema,
+  output: evaluateOutput,
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   handle: async ({ wait_seconds, ...args }, context) => {
+    const services = await context.services();
+    await services.problems.get(args.problem);
     const job = await startAndWait("evaluate", { ...args, stages: ["compile"] }, wait_seconds, context);
-    return await outcomeOf(job, await context.services(), "kernel_verify");
+    return await outcomeOf(job, services);
   },
 });

@@ -1,7 +1,8 @@
 import { z } from "zod";
-import { defineTool, shared } from "../define.ts";
+import { shared } from "../arguments.ts";
+import { defineTool } from "../define.ts";
 import { startAndWait } from "../jobs.ts";
-import { outcomeOf, outcomeSchema } from "../outcome.ts";
+import { evaluateOutput, outcomeOf } from "../outcome.ts";
 
 export const kernelEvaluate = defineTool({
   name: "kernel_evaluate",
@@ -14,32 +15,19 @@ export const kernelEvaluate = defineTool({
     target: shared.target,
     abstraction: shared.abstraction,
     tunables: shared.tunables,
-    workloads: z.array(z.string().max(100)).max(200).optional().describe("Workload uuids; all when left out"),
-    benchmark_seconds: z
-      .number()
-      .min(0.5)
-      .max(600)
-      .default(10)
-      .describe("Time for the measurement; it ends sooner when the interval is narrow"),
+    workloads: shared.workloads,
+    benchmark_seconds: shared.benchmark_seconds,
     profile: z.boolean().default(false).describe("Profile it too"),
+    use_cache: shared.use_cache,
     wait_seconds: shared.wait_seconds,
   }),
-  output: outcomeSchema,
+  output: evaluateOutput,
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   handle: async ({ wait_seconds, profile, ...args }, context) => {
-    const job = await startAndWait(
-      "evaluate",
-      {
-        ...args,
-        stages: profile ? ["compile", "verify", "benchmark", "profile"] : ["compile", "verify", "benchmark"],
-      },
-      wait_seconds,
-      context,
-    );
-    return await outcomeOf(
-      job,
-      await context.services(),
-      "improve it by the diagnosis, or evolve_start to search",
-    );
+    const services = await context.services();
+    await services.problems.get(args.problem);
+    const stages = ["compile", "verify", "benchmark", ...(profile ? ["profile"] : [])];
+    const job = await startAndWait("evaluate", { ...args, stages }, wait_seconds, context);
+    return await outcomeOf(job, services);
   },
 });

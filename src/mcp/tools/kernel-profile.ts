@@ -1,41 +1,35 @@
 import { z } from "zod";
-import { defineTool, shared } from "../define.ts";
+import { shared } from "../arguments.ts";
+import { defineTool } from "../define.ts";
 import { startAndWait } from "../jobs.ts";
-import { outcomeOf, outcomeSchema } from "../outcome.ts";
+import { evaluateOutput, outcomeOf } from "../outcome.ts";
 
 export const kernelProfile = defineTool({
   name: "kernel_profile",
   title: "Profile a kernel",
   description:
-    "Where does the time go? Hardware counters where the machine has them, else simulated instructions and caches; hot lines, vectorisation remarks, and a diagnosis that names the bottleneck with its evidence and advice.",
+    "Where does the time go? Hardware counters where the machine has them, else simulated instructions and caches; hot lines, vectorisation remarks, and a diagnosis that names the bottleneck with its evidence and advice. Verifies and measures first.",
   input: z.strictObject({
     problem: shared.problem,
     source: shared.source,
     target: shared.target,
     abstraction: shared.abstraction,
     tunables: shared.tunables,
-    workloads: z.array(z.string().max(100)).max(200).optional().describe("Workload uuids; all when left out"),
-    benchmark_seconds: z
-      .number()
-      .min(0.5)
-      .max(600)
-      .default(10)
-      .describe("Time for the measurement; it ends sooner when the interval is narrow"),
+    workloads: shared.workloads,
+    benchmark_seconds: shared.benchmark_seconds,
     wait_seconds: shared.wait_seconds,
   }),
-  output: outcomeSchema,
+  output: evaluateOutput,
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   handle: async ({ wait_seconds, ...args }, context) => {
+    const services = await context.services();
+    await services.problems.get(args.problem);
     const job = await startAndWait(
       "evaluate",
       { ...args, stages: ["compile", "verify", "benchmark", "profile"] },
       wait_seconds,
       context,
     );
-    return await outcomeOf(
-      job,
-      await context.services(),
-      "change the kernel as the diagnosis says, then kernel_evaluate",
-    );
+    return await outcomeOf(job, services);
   },
 });

@@ -1,7 +1,8 @@
 import { z } from "zod";
-import { defineTool, shared } from "../define.ts";
+import { shared } from "../arguments.ts";
+import { defineTool } from "../define.ts";
 import { startAndWait } from "../jobs.ts";
-import { outcomeOf, outcomeSchema } from "../outcome.ts";
+import { evaluateOutput, outcomeOf } from "../outcome.ts";
 
 export const kernelVerify = defineTool({
   name: "kernel_verify",
@@ -14,18 +15,20 @@ export const kernelVerify = defineTool({
     target: shared.target,
     abstraction: shared.abstraction,
     tunables: shared.tunables,
-    workloads: z.array(z.string().max(100)).max(200).optional().describe("Workload uuids; all when left out"),
+    workloads: shared.workloads,
     wait_seconds: shared.wait_seconds,
   }),
-  output: outcomeSchema,
+  output: evaluateOutput,
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   handle: async ({ wait_seconds, ...args }, context) => {
+    const services = await context.services();
+    await services.problems.get(args.problem);
     const job = await startAndWait(
       "evaluate",
       { ...args, stages: ["compile", "verify"] },
       wait_seconds,
       context,
     );
-    return await outcomeOf(job, await context.services(), "kernel_benchmark");
+    return await outcomeOf(job, services);
   },
 });

@@ -1,8 +1,9 @@
 import { z } from "zod";
-import { definitionSchema, KernelEvolveError, workloadSchema } from "../../domain/index.ts";
-import { defineTool, shared } from "../define.ts";
+import { definitionSchema, workloadSchema } from "../../domain/index.ts";
+import { checkField, shared } from "../arguments.ts";
+import { defineTool } from "../define.ts";
 import { startAndWait } from "../jobs.ts";
-import { outcomeOf, outcomeSchema } from "../outcome.ts";
+import { outcomeOf, registerOutput } from "../outcome.ts";
 
 export const problemRegister = defineTool({
   name: "problem_register",
@@ -24,27 +25,18 @@ export const problemRegister = defineTool({
     target: shared.target,
     wait_seconds: shared.wait_seconds,
   }),
-  output: outcomeSchema,
+  output: registerOutput,
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   handle: async ({ definition, workloads, cache, target, wait_seconds }, context) => {
     const args = {
-      definition: field(definitionSchema, definition, "definition"),
-      workloads: workloads.map((workload, index) => field(workloadSchema, workload, `workloads.${index}`)),
+      definition: checkField(definitionSchema, definition, "definition"),
+      workloads: workloads.map((workload, index) =>
+        checkField(workloadSchema, workload, `workloads.${index}`),
+      ),
       cache,
       target,
     };
     const job = await startAndWait("register", args, wait_seconds, context);
-    return await outcomeOf(job, await context.services(), "problem_describe");
+    return await outcomeOf(job, await context.services());
   },
 });
-
-function field<T>(schema: z.ZodType<T>, value: unknown, name: string): T {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues
-    .slice(0, 5)
-    .map((issue) => `${[name, ...issue.path].join(".")}: ${issue.message}`);
-  throw new KernelEvolveError("invalid_argument", issues.join("; "), {
-    fix: "the fields are described with this tool",
-  });
-}

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { defineTool, shared } from "../define.ts";
+import { shared } from "../arguments.ts";
+import { defineTool } from "../define.ts";
 
 export const targetDescribe = defineTool({
   name: "target_describe",
@@ -33,7 +34,6 @@ export const targetDescribe = defineTool({
       })
       .optional(),
     constraints: z.array(z.string()),
-    next: z.string(),
   }),
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   handle: async ({ target }, context) => {
@@ -73,7 +73,6 @@ export const targetDescribe = defineTool({
         ? {}
         : { peaks: { flops: peaks.flops, bandwidth: peaks.bandwidth, measured_at: peaks.measured_at } }),
       constraints: [...spec.constraints],
-      next: "problem_describe",
     };
     const figure = (value: number, unit: string): string => `${(value / 1e9).toFixed(1)} G${unit}`;
     const lines = [
@@ -95,6 +94,6 @@ export const targetDescribe = defineTool({
       "constraints:",
       ...spec.constraints.map((constraint) => `- ${constraint}`),
     ];
-    return { structured, text: lines.join("\n") };
+    return { structured, text: lines.join("\n"), next: "problem_describe" };
   },
 });

@@ -20,7 +20,6 @@ export const targetList = defineTool({
         missing: z.array(z.object({ name: z.string(), detail: z.string(), fix: z.string().optional() })),
       }),
     ),
-    next: z.string(),
   }),
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   handle: async (_args, context) => {
@@ -53,6 +52,12 @@ export const targetList = defineTool({
         ...lacks,
       ].join("\n");
     });
-    return { structured: { targets: shown, next: "target_describe" }, text: lines.join("\n") };
+    return {
+      structured: { targets: shown },
+      text: lines.join("\n"),
+      next: shown.some((target) => target.usable)
+        ? "problem_describe, or target_describe with one of them"
+        : "install what is missing with the commands under missing, then target_list again",
+    };
   },
 });
