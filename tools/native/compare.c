@@ -43,6 +43,9 @@ static bool untouched(const void *data, enum dtype d, uint64_t k) {
   return false;
 }
 
+/* NaN and infinities have no number in JSON. */
+static void in_words(char text[24], double v) { snprintf(text, 24, "%s", isnan(v) ? "nan" : isinf(v) ? (v < 0 ? "-inf" : "inf") : ""); }
+
 static void wrong(struct difference *d, const char *code, uint32_t tensor, uint64_t index, double got, double expected) {
   d->wrong++;
   if (!d->ok) return;
@@ -52,6 +55,8 @@ static void wrong(struct difference *d, const char *code, uint32_t tensor, uint6
   d->index = index;
   d->got = got;
   d->expected = expected;
+  in_words(d->got_text, got);
+  in_words(d->expected_text, expected);
 }
 
 /* What a value of the narrow type is to a wider answer: NaN, an infinity with its sign, or finite. */
@@ -105,7 +110,11 @@ static void exact(struct difference *d, const struct question *q) {
     /* Where the plain loop in the problem's own type rounds to another integer than the oracle, either is right. */
     if (memcmp(want + at, got + at, n) == 0 || (base != NULL && memcmp(base + at, got + at, n) == 0)) continue;
     uint64_t k = at / n;
+    const bool first = d->ok;
     wrong(d, untouched(got, t->dtype, k) ? "output_not_written" : "value_mismatch", q->index, k, number_at(got, t->dtype, k), number_at(want, t->dtype, k));
+    if (!first || t->dtype != I64) continue;
+    snprintf(d->got_text, sizeof d->got_text, "%lld", (long long)((const int64_t *)q->got)[k]);
+    snprintf(d->expected_text, sizeof d->expected_text, "%lld", (long long)((const int64_t *)q->want)[k]);
   }
 }
 

@@ -136,6 +136,7 @@ struct difference {
   uint32_t tensor;
   uint64_t index, wrong; /* first wrong element, and how many */
   double got, expected;
+  char got_text[24], expected_text[24]; /* where a double cannot tell the value */
 };
 /* `got` against the oracle's answers; where `base` (the baseline's outputs, or NULL) differs from the oracle in kind, its answer is right too. */
 struct difference compare(const struct workload *w, const struct answers *want, void *const *base, void *const *got, double allowed);

@@ -77,9 +77,6 @@ void out_end(void) {
   fflush(stdout);
 }
 
-/* NaN and infinities have no number in JSON; they are told in words beside it. */
-static const char *in_words(double v) { return isnan(v) ? "nan" : isinf(v) ? (v < 0 ? "-inf" : "inf") : ""; }
-
 void out_wrong(const struct workload *w, const struct difference *d, const char *code, const char *trial) {
   out_begin("wrong");
   out_str("workload", w->uuid);
@@ -89,8 +86,8 @@ void out_wrong(const struct workload *w, const struct difference *d, const char 
   out_int("index", (int64_t)d->index);
   out_num("got", d->got);
   out_num("expected", d->expected);
-  out_str("got_text", in_words(d->got));
-  out_str("expected_text", in_words(d->expected));
+  out_str("got_text", d->got_text);
+  out_str("expected_text", d->expected_text);
   out_int("wrong_elements", (int64_t)d->wrong);
   out_int("elements", (int64_t)w->tensor[d->tensor].elements);
   out_num("error_over_tolerance", d->worst);
