@@ -5,6 +5,7 @@ import {
   type Definition,
   definitionSchema,
   KernelEvolveError,
+  type Problem,
   type Workload,
   workloadSchema,
 } from "../domain/index.ts";
@@ -32,11 +33,15 @@ const inlineSchema = z.strictObject({
 export function readProblemFile(path: string): ProblemFile {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found === undefined) throw new KernelEvolveError("not_found", `${path}: no such file or folder`);
-  if (found.isDirectory()) return readProblemFolder(path, "registered");
+  if (found.isDirectory()) return contents(readProblemFolder(path, "registered"));
   const raw = parseJsonText(readText(path), path);
-  if (raw !== null && typeof raw === "object" && "axes" in raw) return importFlashInferTrace(path);
+  if (raw !== null && typeof raw === "object" && "axes" in raw) return contents(importFlashInferTrace(path));
   const { cache, ...rest } = checked(inlineSchema, raw, path);
   return { ...rest, ...(cache === undefined ? {} : { cache }) };
+}
+
+function contents({ definition, workloads, cache }: Problem): ProblemFile {
+  return { definition, workloads, cache };
 }
 
 /** The folder of a shipped problem. */

@@ -30,11 +30,12 @@ const evaluateArgs = z.object({
   tunables: z.record(z.string(), z.string()).optional(),
   use_cache: z.boolean().optional(),
 });
-const registerArgs = z.object({
+/** The problem is JSON text: the order of its axes, inputs and outputs is that of the kernel's arguments, and must last. */
+const registerArgs = z.object({ problem: z.string(), target: z.string() });
+const registeredProblem = z.object({
   definition: definitionSchema,
   workloads: z.array(workloadSchema),
   cache: z.enum(["cold", "warm"]).optional(),
-  target: z.string(),
 });
 const submitArgs = z.object({
   run: z.string(),
@@ -87,7 +88,8 @@ export function createServices(home: string, options: { resume?: boolean } = {})
     );
     return { evaluation: record.id, cached: record.cached };
   });
-  handle("register", registerArgs, async ({ definition, workloads, cache, target }, context) => {
+  handle("register", registerArgs, async ({ problem, target }, context) => {
+    const { definition, workloads, cache } = registeredProblem.parse(JSON.parse(problem));
     const made = await problems.register(
       { definition, workloads, ...(cache === undefined ? {} : { cache }) },
       target,

@@ -28,14 +28,15 @@ export const problemRegister = defineTool({
   output: registerOutput,
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   handle: async ({ definition, workloads, cache, target, wait_seconds }, context) => {
-    const args = {
+    const problem = {
       definition: checkField(definitionSchema, definition, "definition"),
       workloads: workloads.map((workload, index) =>
         checkField(workloadSchema, workload, `workloads.${index}`),
       ),
       cache,
-      target,
     };
+    // As text: the order of axes, inputs and outputs is the order of the kernel's arguments.
+    const args = { problem: JSON.stringify(problem), target };
     const job = await startAndWait("register", args, wait_seconds, context);
     return await outcomeOf(job, await context.services());
   },
