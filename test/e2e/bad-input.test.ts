@@ -17,9 +17,9 @@ const definition = { name: "p", op_type: "p", axes: {}, inputs: {}, outputs: {} 
 /** Tool, arguments, and what the error must name. */
 const CASES: [string, Record<string, unknown>, RegExp][] = [
   ["target_list", { extra: 1 }, /unknown argument "extra"/],
-  ["target_describe", { target: "../../etc" }, /target "\.\.\/\.\.\/etc" is unknown/],
+  ["target_describe", { target: "../../etc" }, /target: must be a target id/],
   ["target_describe", { target: 7 }, /target:/],
-  ["target_describe", { target: "cpu-x86-64\0" }, /is unknown/],
+  ["target_describe", { target: "cpu-x86-64\0" }, /target: contains a NUL byte/],
   ["problem_describe", { problem: "matmull" }, /did you mean.*matmul/s],
   ["problem_describe", { problem: huge }, /problem:/],
   ["problem_describe", { problem: "__proto__" }, /is unknown/],
@@ -64,14 +64,14 @@ const CASES: [string, Record<string, unknown>, RegExp][] = [
   ["evolve_next", { run: "run_x" }, /run_x/],
   ["evolve_submit", { run: "run_x", claim: "c", source: "int x;", rationale: "r" }, /run_x/],
   ["evolve_submit", { run: "run_x", claim: "c", source: "int x;" }, /rationale: is missing/],
-  ["evolve_status", { run: "'; DROP TABLE nodes; --" }, /DROP TABLE/],
+  ["evolve_status", { run: "'; DROP TABLE nodes; --" }, /run: must be a run id/],
   ["evolve_status", { node: "n" }, /node/],
   ["evolve_run", { run: "run_x" }, /run_x/],
   ["evolve_run", { run: "run_x", driver: "magic" }, /driver/],
   ["evolve_export", { run: "run_x", directory: "/etc" }, /run_x|outside/],
-  ["job_wait", { job: "job_x" }, /job_x/],
-  ["job_cancel", {}, /job: is missing/],
-  ["artifact_read", { artifact: "../../etc/passwd" }, /artifact .* is unknown/],
+  ["job_wait", { job_id: "job_x" }, /job_x/],
+  ["job_cancel", {}, /job_id.*missing/],
+  ["artifact_read", { artifact: "../../etc/passwd" }, /artifact: must be an artifact id/],
   ["artifact_read", { artifact: "art_00000000000000000000000000000000", offset: -1 }, /offset/],
 ];
 

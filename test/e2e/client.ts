@@ -22,7 +22,7 @@ export interface Server {
   close(): Promise<void>;
 }
 
-const running = z.object({ running: z.object({ job: z.string() }) });
+const running = z.object({ job_id: z.string(), state: z.enum(["queued", "running"]) });
 
 export function newHome(): string {
   return mkdtempSync(join(tmpdir(), "kernelevolve-e2e-"));
@@ -62,7 +62,7 @@ export async function startServer(home = newHome()): Promise<Server> {
         if (answer.isError) throw new Error(`${name}: ${answer.text}`);
         const handle = running.safeParse(answer.structured);
         if (!handle.success) return answer;
-        answer = await call("job_wait", { job: handle.data.running.job, wait_seconds: 30 });
+        answer = await call("job_wait", { job_id: handle.data.job_id, wait_seconds: 30 });
       }
     },
     close: async () => {
