@@ -314,7 +314,7 @@ describe("driver", () => {
     const run = await world.evolution.start({
       problem: "scale",
       target: "cpu-test",
-      budget: { seconds: 0.4 },
+      budget: { seconds: 2 },
     });
     await world.evolution.prepare(run.id, context);
     world.evaluations.gate = (work) =>

@@ -4,13 +4,15 @@ import type { ReportModel, ReportNode } from "../model.ts";
 import { linear, logarithmic, px } from "../scale.ts";
 import { axes, type Frame, markPath } from "./frame.ts";
 
-const frame: Frame = { width: 1080, height: 400, left: 64, right: 24, top: 18, bottom: 84 };
+const WIDE = { width: 1080, height: 400, left: 64, right: 24, top: 18 } as const;
 /** Height of the strip below the plot where nodes without a measured speed stand. */
 const STRIP = 26;
 
 /** Best so far as a line over steps, every node as a mark with the whiskers of its 95 % interval. */
 export function fitnessChart(model: ReportModel): Markup {
   const measured = model.nodes.filter((entry) => usable(entry));
+  const unmeasured = model.nodes.length - measured.length;
+  const frame: Frame = { ...WIDE, bottom: unmeasured > 0 ? 84 : 52 };
   const ratios = measured.map((entry) => entry.node.speedup?.ratio ?? 1);
   const low = Math.min(0.9, ...ratios.map((ratio) => ratio * 0.9));
   const high = Math.max(
@@ -58,7 +60,6 @@ export function fitnessChart(model: ReportModel): Markup {
     top === undefined
       ? `No node of ${model.nodes.length} was credited with a speedup.`
       : `The best speedup rose to ${figure(top.fitness)} at step ${top.step} of ${lastStep}.`;
-  const unmeasured = model.nodes.length - measured.length;
   return html`<svg class="chart" viewBox="0 0 ${frame.width} ${frame.height}" role="img" aria-label="Speedup over steps. ${summary}">
 ${axes(frame, Object.assign(xScale, { ticks: [] }), y, { x: "", y: `speedup over ${model.overview.run.baseline}${isLog ? " (log)" : ""}` })}
 <g class="axis" aria-hidden="true">${whole.ticks.map((tick) => html`<path class="tick" d="M${px(x(tick.value))} ${px(plotBottom)}v5"/><text x="${px(x(tick.value))}" y="${px(plotBottom + 18)}" text-anchor="middle">${tick.label}</text>`)}

@@ -38,12 +38,14 @@ export function rooflineChart(model: ReportModel): Markup | null {
   const y = logarithmic([lowY, highY], [frame.height - frame.bottom, frame.top], 6);
   const right = frame.width - frame.right;
 
-  const slopes = levels.map(([name, speed]) => {
+  const fastestFirst = levels.toSorted((a, b) => b[1] - a[1]);
+  const slopes = fastestFirst.map(([name, speed], rank) => {
     const bandwidth = speed / 1e9;
     const from = Math.max(lowX, lowY / bandwidth);
     const to = Math.min(highX, peak / bandwidth);
     if (from >= to) return null;
-    const labelAt = Math.max(from * 1.25, lowX * 1.25);
+    // Lines of caches lie close together: each label starts a little further along.
+    const labelAt = Math.min(from * 1.25 * 1.8 ** (rank % 3), to * 0.5);
     const angle = (Math.atan2(y(bandwidth * to) - y(bandwidth * from), x(to) - x(from)) * 180) / Math.PI;
     return html`<path class="roof" d="M${px(x(from))} ${px(y(bandwidth * from))}L${px(x(to))} ${px(y(bandwidth * to))}"/><text class="roof-label" transform="translate(${px(x(labelAt))} ${px(y(bandwidth * labelAt) - 5)}) rotate(${px(angle)})">${name} ${figure(bandwidth)} GB/s</text>`;
   });

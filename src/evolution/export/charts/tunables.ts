@@ -28,11 +28,11 @@ export function tunableCharts(tunables: readonly TunableTrials[]): Markup {
 
 function panel(tunable: TunableTrials): Markup {
   const ratios = tunable.trials.map((trial) => trial.ratio);
-  const y = linear(
-    [Math.min(1, ...ratios) * 0.92, Math.max(1.2, ...ratios) * 1.05],
-    [HEIGHT - BOTTOM, TOP],
-    4,
-  );
+  const low = Math.min(...ratios);
+  const high = Math.max(...ratios);
+  // At least five percent of range: noise must not look like a landscape.
+  const margin = Math.max(high * 0.05, high - low) * 0.08;
+  const y = linear([Math.min(low, high * 0.95) - margin, high + margin], [HEIGHT - BOTTOM, TOP], 4);
   const step = (WIDTH - LEFT - 8) / Math.max(1, tunable.values.length);
   const x = (value: string): number => LEFT + step * (tunable.values.indexOf(value) + 0.5);
   const sparse = Math.ceil((tunable.values.length * 30) / (WIDTH - LEFT));
