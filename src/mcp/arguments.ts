@@ -49,7 +49,7 @@ function faultText(tool: string, known: readonly string[], issue: z.core.$ZodIss
         if (path !== "") return `${path}.${shown(key)}: unknown field`;
         const close = nearest(key, known);
         const meant = close.length === 0 ? "" : ` (did you mean ${close.join(" or ")}?)`;
-        return `${shown(key)}: unknown argument${meant}; ${tool} takes ${known.join(", ") || "no arguments"}`;
+        return `unknown argument "${shown(key)}"${meant}; ${tool} takes ${known.join(", ") || "none"}`;
       })
       .join("; ");
   }
