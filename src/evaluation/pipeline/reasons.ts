@@ -106,7 +106,7 @@ export function wrongReason(wrong: WrongAnswer): { status: Status; reason: Reaso
         status: "tampered",
         reason: {
           code: wrong.code,
-          message: `${wrong.output} changed after the candidate had returned: work goes on in the background, outside the time that is measured`,
+          message: `${wrong.output} still changed after the call had returned (${wrong.trial}): work is done outside the time that is measured`,
           workload: wrong.workload,
         },
       };

@@ -30,7 +30,6 @@ jobs.resume();
 for (const name of names) await jobs.start("note", { name }, { idempotency_key: name });
 process.stdout.write("ready\n");
 process.stdin.resume();
-process.stdin.on("end", async () => {
-  await jobs.close();
-  store.close();
+process.stdin.on("end", () => {
+  void jobs.close().then(() => store.close());
 });
