@@ -22,7 +22,7 @@ export type Answer = z.infer<typeof answerSchema>;
 
 const pageSchema = z.object({ text: z.string(), next_offset: z.number().nullable() });
 
-/** A server of this package over stdio, used as any MCP client uses it. */
+/** A server of this package over stdio, used the way every MCP client uses it. */
 export class ToolClient {
   readonly #client: Client;
   readonly #show: (text: string) => void;

@@ -3,7 +3,7 @@ import type { Job, WorkContext } from "./job.ts";
 import type { Definition, Problem, Workload } from "./problem.ts";
 import type { Budget, Claim, Node, PolicyName, Run, Spent } from "./run.ts";
 import type { Dtype } from "./scalar.ts";
-import type { Peaks, TargetSpec, TargetStatus } from "./target.ts";
+import type { DoctorReport, Peaks, TargetSpec, TargetStatus } from "./target.ts";
 
 /**
  * The services that the faces (mcp, cli, agent) use, as interfaces: a face never imports an implementation,
@@ -17,8 +17,13 @@ export interface TargetService {
   get(id: string): Promise<TargetSpec>;
   /** What is usable here. Cached for the life of the process unless `fresh`. */
   status(id: string, options?: { fresh?: boolean }): Promise<TargetStatus>;
-  /** Measured once per machine (a few seconds) and cached on disk. */
-  peaks(id: string, context: WorkContext): Promise<Peaks>;
+  /**
+   * Measured once per machine (a few seconds) and cached on disk. `fresh` measures again and keeps the higher of each figure:
+   * a peak is an upper bound, and the first time the machine may have been busy.
+   */
+  peaks(id: string, context: WorkContext, options?: { fresh?: boolean }): Promise<Peaks>;
+  /** The machine, every target's status, and the target folders that could not be read. Always probed anew. */
+  doctor(): Promise<DoctorReport>;
 }
 
 export interface ProblemSummary {

@@ -1,97 +1,166 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
-import { isNode, LineCounter, parseDocument } from "yaml";
+import { z } from "zod";
 import { errorMessage, KernelEvolveError, type TargetSpec, targetSpecSchema } from "../domain/index.ts";
 import { packageRoot } from "../platform/paths.ts";
+import { checkSpec } from "./check.ts";
+import { readDocument, type SpecDocument, specError, zodIssues } from "./document.ts";
+import { inherit } from "./inherit.ts";
 
-const MAX_SPEC_BYTES = 1 << 20;
+const SPEC = "target.yaml";
 
 /** A target folder that could not be read, with the reason: one bad target never hides the others. */
 export interface TargetProblem {
   readonly folder: string;
   readonly message: string;
+  readonly fix?: string;
+}
+
+export interface LoadedTarget {
+  readonly spec: TargetSpec;
+  /** Where its documents are. */
+  readonly folder: string;
 }
 
 export interface LoadedTargets {
-  readonly targets: ReadonlyMap<string, { readonly spec: TargetSpec; readonly folder: string }>;
+  readonly targets: ReadonlyMap<string, LoadedTarget>;
   readonly problems: readonly TargetProblem[];
-}
-
-/** Where targets are looked for, later ones first on equal ids: the package, KERNELEVOLVE_TARGETS, ./hardware-docs. */
-export function targetFolders(): string[] {
-  const extra = (process.env["KERNELEVOLVE_TARGETS"] ?? "")
-    .split(delimiter)
-    .filter((folder) => folder !== "");
-  const own = join(packageRoot, "hardware-docs");
-  const here = resolve("hardware-docs");
-  return [...new Set([own, ...extra.map((folder) => resolve(folder)), here])];
+  readonly folders: readonly { readonly path: string; readonly targets: number }[];
 }
 
 /**
- * Reads and checks one target.yaml.
+ * Where targets are looked for, in this order: the package, the folders of KERNELEVOLVE_TARGETS, ./hardware-docs.
+ * The first folder that has an id keeps it: a checkout that the server happens to run in cannot change a shipped target
+ * (a target names programs that are run). To vary one, give it a new id and let it inherit.
+ */
+export function targetFolders(): string[] {
+  const extra = (process.env["KERNELEVOLVE_TARGETS"] ?? "")
+    .split(delimiter)
+    .filter((folder) => folder !== "")
+    .map((folder) => resolve(folder));
+  return [...new Set([join(packageRoot, "hardware-docs"), ...extra, resolve("hardware-docs")])];
+}
+
+/** The field names of the mapping at `path` of a spec, for hints. */
+function fieldsAt(path: readonly (string | number)[]): readonly string[] {
+  let schema: unknown = targetSpecSchema;
+  for (const part of path) {
+    schema = unwrapped(schema);
+    if (schema instanceof z.ZodObject) schema = schema.shape[part];
+    else if (schema instanceof z.ZodRecord) schema = schema.valueType;
+    else if (schema instanceof z.ZodArray) schema = schema.element;
+    else return [];
+  }
+  schema = unwrapped(schema);
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+}
+
+function unwrapped(schema: unknown): unknown {
+  let inner = schema;
+  while (inner instanceof z.ZodDefault || inner instanceof z.ZodOptional) inner = inner.unwrap();
+  return inner;
+}
+
+/** @throws invalid_argument with file, line, column and field. */
+function parseSpec(document: SpecDocument, value: unknown): TargetSpec {
+  const parsed = targetSpecSchema.safeParse(value);
+  if (!parsed.success) throw specError(document, zodIssues(parsed.error, fieldsAt));
+  const issues = checkSpec(parsed.data);
+  if (issues.length > 0) throw specError(document, issues);
+  return parsed.data;
+}
+
+/**
+ * Reads and checks one target.yaml on its own; `inherits` must be empty.
  * @throws invalid_argument with file, line, column and field.
  */
 export function readTargetSpec(file: string): TargetSpec {
-  if (statSync(file).size > MAX_SPEC_BYTES)
-    throw new KernelEvolveError("invalid_argument", `${file}: larger than ${MAX_SPEC_BYTES} bytes`);
-  const counter = new LineCounter();
-  const document = parseDocument(readFileSync(file, "utf8"), { lineCounter: counter, uniqueKeys: true });
-  const at = (offset: number): string => {
-    const { line, col } = counter.linePos(offset);
-    return `${file}:${line}:${col}`;
-  };
-  const fault = document.errors[0];
-  if (fault !== undefined)
-    throw new KernelEvolveError("invalid_argument", `${at(fault.pos[0])}: ${fault.message.split("\n")[0]}`);
-  let value: unknown;
-  try {
-    value = document.toJS({ maxAliasCount: 100 });
-  } catch (error) {
-    throw new KernelEvolveError("invalid_argument", `${file}: ${errorMessage(error)}`);
-  }
-  const parsed = targetSpecSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const lines = parsed.error.issues.slice(0, 10).map((issue) => {
-    // The deepest part of the path that the file has tells the line.
-    let offset = 0;
-    for (let depth = issue.path.length; depth >= 0; depth -= 1) {
-      const node = document.getIn(issue.path.slice(0, depth), true);
-      if (isNode(node) && node.range != null) {
-        offset = node.range[0];
-        break;
-      }
-    }
-    return `${at(offset)}: ${issue.path.join(".") || "(root)"}: ${issue.message}`;
-  });
-  throw new KernelEvolveError("invalid_argument", lines.join("\n"), {
-    fix: "the fields are described in docs/architecture.md",
-  });
+  const document = readDocument(file);
+  return parseSpec(document, inherit(document, { ids: [], resolved: () => ({ reason: "" }) }, []));
 }
 
-/** Every target of the given folders. */
+function problem(folder: string, error: unknown): TargetProblem {
+  const fix = error instanceof KernelEvolveError ? error.fix : undefined;
+  return { folder, message: errorMessage(error), ...(fix === undefined ? {} : { fix }) };
+}
+
+function listing(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder).sort() : [];
+}
+
+/** Every target of the given folders. Never throws for what is in them: what cannot be read is a problem. */
 export function loadTargets(folders: readonly string[] = targetFolders()): LoadedTargets {
-  const targets = new Map<string, { spec: TargetSpec; folder: string }>();
   const problems: TargetProblem[] = [];
+  const documents = new Map<string, { document: SpecDocument; folder: string; root: string }>();
   for (const root of folders) {
-    if (!existsSync(root)) continue;
-    for (const name of readdirSync(root).sort()) {
+    let names: string[] = [];
+    try {
+      names = listing(root);
+    } catch (error) {
+      problems.push(problem(root, error));
+    }
+    for (const name of names) {
       const folder = join(root, name);
-      const file = join(folder, "target.yaml");
-      if (!existsSync(file)) continue;
       try {
-        const spec = readTargetSpec(file);
-        if (spec.id !== name) {
-          throw new KernelEvolveError(
-            "invalid_argument",
-            `${file}: id is "${spec.id}", but the folder is "${name}"`,
-            { fix: "give both the same name" },
-          );
+        if (!existsSync(join(folder, SPEC))) {
+          if (existsSync(join(folder, "target.yml")))
+            throw new KernelEvolveError("invalid_argument", `${folder}: target.yml must be called ${SPEC}`);
+          continue;
         }
-        targets.set(spec.id, { spec, folder });
+        const document = readDocument(join(folder, SPEC));
+        const { id } = document.value;
+        if (id !== name)
+          throw specError(document, [
+            {
+              path: ["id"],
+              message: id === undefined ? "is missing" : `must be the name of its folder, "${name}"`,
+            },
+          ]);
+        const first = documents.get(name);
+        if (first !== undefined)
+          throw specError(document, [
+            {
+              path: ["id"],
+              message: `there is a target "${name}" already, in ${first.folder}; this one is left out`,
+            },
+          ]);
+        documents.set(name, { document, folder, root });
       } catch (error) {
-        problems.push({ folder, message: errorMessage(error) });
+        problems.push(problem(folder, error));
       }
     }
   }
-  return { targets, problems };
+  const targets = resolveAll(documents, problems);
+  const count = (root: string): number =>
+    [...targets.keys()].filter((id) => documents.get(id)?.root === root).length;
+  return { targets, problems, folders: folders.map((path) => ({ path, targets: count(path) })) };
+}
+
+function resolveAll(
+  documents: ReadonlyMap<string, { document: SpecDocument; folder: string }>,
+  problems: TargetProblem[],
+): Map<string, LoadedTarget> {
+  type Answer = { value: Readonly<Record<string, unknown>> } | { reason: string };
+  const ids = [...documents.keys()].sort();
+  const targets = new Map<string, LoadedTarget>();
+  const done = new Map<string, Answer>();
+  const resolved = (id: string, line: readonly string[]): Answer => {
+    const known = done.get(id);
+    const found = documents.get(id);
+    if (known !== undefined) return known;
+    if (found === undefined) return { reason: "unknown" };
+    let answer: Answer;
+    try {
+      const value = inherit(found.document, { ids, resolved }, line);
+      targets.set(id, { spec: parseSpec(found.document, value), folder: found.folder });
+      answer = { value };
+    } catch (error) {
+      answer = { reason: errorMessage(error).split("\n")[0] ?? "" };
+      problems.push(problem(found.folder, error));
+    }
+    done.set(id, answer);
+    return answer;
+  };
+  for (const id of ids) resolved(id, []);
+  return targets;
 }

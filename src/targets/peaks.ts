@@ -70,19 +70,21 @@ async function locked<T>(file: string, context: WorkContext, work: () => Promise
 
 /**
  * Multiply-adds and bytes a second of this machine, measured once (about 4 s) and kept in the machine's cache.
- * A damaged cache file is measured anew.
+ * A damaged cache file is measured anew, and so is a sound one when `fresh`.
  * @throws missing_tool without gcc.
  */
-export async function measurePeaks(machine: Machine, context: WorkContext): Promise<Peaks> {
+export async function measurePeaks(machine: Machine, context: WorkContext, fresh = false): Promise<Peaks> {
   const source = readFileSync(join(packageRoot, "tools", "peaks", "peaks.c"), "utf8");
   const folder = join(cacheHome(), "peaks");
   mkdirSync(folder, { recursive: true });
   const file = join(folder, `${identity(machine, source)}.json`);
-  const known = readCached(file);
+  const started = Date.now();
+  const known = fresh ? undefined : readCached(file);
   if (known !== undefined) return known;
   return await locked(`${file}.lock`, context, async () => {
+    // Another process may have measured while this one waited for the lock.
     const meanwhile = readCached(file);
-    if (meanwhile !== undefined) return meanwhile;
+    if (meanwhile !== undefined && (!fresh || Date.parse(meanwhile.measured_at) >= started)) return meanwhile;
     context.report({ progress: 0, message: "measuring this machine's peaks (once, about 4 s)" });
     const program = join(folder, `ke-peaks-${process.pid}`);
     try {

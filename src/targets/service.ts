@@ -1,4 +1,6 @@
+import { type as osType, release } from "node:os";
 import {
+  type DoctorReport,
   KernelEvolveError,
   type Peaks,
   type TargetService,
@@ -6,24 +8,43 @@ import {
   type TargetStatus,
   type WorkContext,
 } from "../domain/index.ts";
+import { type InstallPlace, packageManager } from "../platform/install.ts";
 import { nearest } from "../platform/nearest.ts";
 import { probeSandbox } from "../platform/sandbox-probe.ts";
-import { runProcess } from "../platform/subprocess.ts";
-import { which } from "../platform/which.ts";
-import { type LoadedTargets, loadTargets, type TargetProblem } from "./load.ts";
-import { deviceName, installCommand, type Machine, readMachine } from "./machine.ts";
+import {
+  type LoadedTarget,
+  type LoadedTargets,
+  loadTargets,
+  type TargetProblem,
+  targetFolders,
+} from "./load.ts";
+import { type Machine, readMachine } from "./machine.ts";
 import { measurePeaks } from "./peaks.ts";
+import { probeCounters } from "./probe.ts";
+import { checkTarget, sandboxCheck } from "./status.ts";
 
-type Check = TargetStatus["checks"][number];
+export interface TargetsOptions {
+  /** Folders of targets, first ones first; default `targetFolders()`. */
+  readonly folders?: readonly string[];
+  /** Where programs are looked for and how they would be installed; default this process's. */
+  readonly place?: InstallPlace;
+  readonly machine?: Machine;
+}
 
 /** Targets of the hardware-docs folders and what of them can be used on this machine. */
 export class Targets implements TargetService {
+  readonly #options: TargetsOptions;
   #loaded: LoadedTargets | undefined;
   #machine: Machine | undefined;
   readonly #status = new Map<string, Promise<TargetStatus>>();
 
+  constructor(options: TargetsOptions = {}) {
+    this.#options = options;
+    this.#machine = options.machine;
+  }
+
   #load(): LoadedTargets {
-    this.#loaded ??= loadTargets();
+    this.#loaded ??= loadTargets(this.#options.folders ?? targetFolders());
     return this.#loaded;
   }
 
@@ -44,141 +65,89 @@ export class Targets implements TargetService {
   }
 
   async get(id: string): Promise<TargetSpec> {
-    const loaded = this.#load();
-    const found = loaded.targets.get(id);
-    if (found !== undefined) return found.spec;
-    const broken = loaded.problems.find((problem) => problem.folder.endsWith(`/${id}`));
-    if (broken !== undefined)
-      throw new KernelEvolveError("invalid_argument", `target ${id} cannot be read: ${broken.message}`);
-    const close = nearest(id, [...loaded.targets.keys()]);
-    throw new KernelEvolveError("not_found", `target "${id.slice(0, 80)}" is unknown`, {
-      fix:
-        close.length > 0
-          ? `did you mean ${close.join(" or ")}?`
-          : `known: ${[...loaded.targets.keys()].join(", ")}`,
-    });
+    return this.#find(id).spec;
   }
 
-  /** Folder with the target's documents. */
+  /** Folder with the target's documents. @throws not_found. */
   async folder(id: string): Promise<string> {
-    await this.get(id);
-    return this.#load().targets.get(id)?.folder ?? "";
+    return this.#find(id).folder;
+  }
+
+  #find(id: string): LoadedTarget {
+    const { targets, problems } = this.#load();
+    const found = targets.get(id);
+    if (found !== undefined) return found;
+    const broken = problems.find((problem) => problem.folder.endsWith(`/${id}`));
+    if (broken !== undefined) {
+      throw new KernelEvolveError("invalid_argument", `target ${id} cannot be read: ${broken.message}`, {
+        fix: broken.fix ?? "correct its target.yaml",
+      });
+    }
+    const known = [...targets.keys()].sort();
+    const close = nearest(id, known);
+    throw new KernelEvolveError("not_found", `target "${id.slice(0, 80)}" is unknown`, {
+      fix: close.length > 0 ? `did you mean ${close.join(" or ")}?` : `known: ${known.join(", ") || "none"}`,
+    });
   }
 
   async status(id: string, options: { fresh?: boolean } = {}): Promise<TargetStatus> {
-    const spec = await this.get(id);
+    const target = this.#find(id);
     const known = options.fresh === true ? undefined : this.#status.get(id);
     if (known !== undefined) return await known;
-    const asked = this.#check(spec);
+    const asked = this.#check(target, options.fresh === true);
     this.#status.set(id, asked);
+    // A probe that failed is asked again, not remembered.
+    asked.catch(() => this.#status.delete(id));
     return await asked;
   }
 
-  async #check(spec: TargetSpec): Promise<TargetStatus> {
-    const machine = this.machine();
-    const checks: Check[] = [];
-    const arch = spec.requires.arch;
-    const os = spec.requires.os;
-    const here =
-      (arch === undefined || arch.includes(process.arch)) &&
-      (os === undefined || os.includes(process.platform));
-    checks.push({
-      name: "machine",
-      ok: here,
-      optional: false,
-      detail: here
-        ? deviceName(machine)
-        : `needs ${[...(arch ?? []), ...(os ?? [])].join(" and ")}; this is ${process.arch} ${process.platform}`,
+  async #check(target: LoadedTarget, fresh: boolean): Promise<TargetStatus> {
+    const folders = this.#options.folders ?? targetFolders();
+    return await checkTarget(target.spec, {
+      machine: this.machine(),
+      sandbox: await probeSandbox({ fresh }),
+      counters: await probeCounters({ fresh }),
+      place: this.#options.place ?? {},
+      // The package and the folders that the user named; not the one that the server was started in.
+      trusted: folders.slice(0, -1).some((folder) => target.folder.startsWith(`${folder}/`)),
     });
-    const missing = new Set<string>();
-    for (const [name, program] of Object.entries(spec.programs)) {
-      const path = which(program.program);
-      const fix = installCommand(program.install);
-      if (path === undefined)
-        for (const stage of program.needed_for) if (!program.optional) missing.add(stage);
-      checks.push({
-        name,
-        ok: path !== undefined,
-        optional: program.optional,
-        detail:
-          path === undefined
-            ? `${program.program} is not installed (needed for ${program.needed_for.join(", ")})`
-            : await version([path, ...program.version_args]),
-        ...(path === undefined && fix !== undefined ? { fix } : {}),
-      });
-    }
-    const sandbox = await probeSandbox();
-    checks.push({
-      name: "sandbox",
-      ok: sandbox.kind === "full",
-      optional: true,
-      detail: sandbox.detail,
-      ...(sandbox.fix === undefined ? {} : { fix: sandbox.fix }),
-    });
-    if (spec.kind === "cpu") {
-      const counters = await countersWork();
-      checks.push({
-        name: "hardware counters",
-        ok: counters,
-        optional: true,
-        detail: counters
-          ? "perf reads them"
-          : "perf cannot read them here (virtual machine, container or kernel.perf_event_paranoid); callgrind simulates instead",
-      });
-      const have = spec.isa_features
-        .filter((feature) => machine.flags.has(feature.flag))
-        .map((feature) => feature.name);
-      checks.push({
-        name: "instruction sets",
-        ok: true,
-        optional: true,
-        detail: have.join(", ") || "none of the listed",
-      });
-    }
-    const profilers = spec.profilers.some((profiler) => which(profiler.program) !== undefined);
-    const native = spec.run.harness === "native";
-    return {
-      id: spec.id,
-      title: spec.title,
-      usable: here && native && !missing.has("verify"),
-      capabilities: {
-        compile: native && !missing.has("compile"),
-        verify: here && native && !missing.has("verify"),
-        benchmark: here && native && !missing.has("benchmark"),
-        profile: here && native && profilers,
-      },
-      sandbox: sandbox.kind,
-      device: deviceName(machine),
-      checks,
-    };
   }
 
-  async peaks(id: string, context: WorkContext): Promise<Peaks> {
-    const spec = await this.get(id);
-    if (spec.peaks.source === "measured") return await measurePeaks(this.machine(), context);
+  async peaks(id: string, context: WorkContext, options: { fresh?: boolean } = {}): Promise<Peaks> {
+    const { spec } = this.#find(id);
+    if (spec.peaks.source === "measured") return await measurePeaks(this.machine(), context, options.fresh);
     throw new KernelEvolveError(
       "unsupported",
       `the peaks of ${id} are the vendor's figures, in its target.yaml; nothing is measured`,
     );
   }
-}
 
-async function version(argv: readonly string[]): Promise<string> {
-  const result = await runProcess({ argv, timeoutMs: 10_000 }).catch(() => undefined);
-  const text = `${result?.stdout ?? ""}\n${result?.stderr ?? ""}`.trim();
-  return text.split("\n")[0]?.slice(0, 120) || (argv[0] ?? "");
-}
-
-let counters: Promise<boolean> | undefined;
-/** Whether `perf stat` counts instructions here: many virtual machines have no counters. */
-export function countersWork(): Promise<boolean> {
-  counters ??= (async () => {
-    if (which("perf") === undefined) return false;
-    const result = await runProcess({
-      argv: ["perf", "stat", "-x", ",", "-e", "instructions:u", "true"],
-      timeoutMs: 10_000,
-    }).catch(() => undefined);
-    return result?.code === 0 && /^\d/m.test(result.stderr);
-  })();
-  return counters;
+  async doctor(): Promise<DoctorReport> {
+    // What is on disk may have been corrected since.
+    this.#loaded = undefined;
+    const { problems, folders } = this.#load();
+    const machine = this.#options.machine ?? readMachine();
+    this.#machine = machine;
+    const sandbox = await probeSandbox({ fresh: true });
+    await probeCounters({ fresh: true });
+    this.#status.clear();
+    const targets = await Promise.all((await this.list()).map((spec) => this.status(spec.id)));
+    return {
+      node: process.version,
+      system: `${osType()} ${release()}`,
+      machine: {
+        model: machine.model,
+        arch: process.arch,
+        cores: machine.cores,
+        ...(machine.physicalCores === undefined ? {} : { physical_cores: machine.physicalCores }),
+        hypervisor: machine.hypervisor,
+        memory: { ...machine.memory },
+        package_manager: packageManager(this.#options.place) ?? null,
+      },
+      sandbox: sandboxCheck(sandbox),
+      folders: [...folders],
+      targets,
+      problems: [...problems],
+    };
+  }
 }

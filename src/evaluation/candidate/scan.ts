@@ -2,7 +2,7 @@ import type { Reason } from "../../domain/index.ts";
 
 /** Texts that no kernel needs. They only flag: behaviour is what decides. */
 const SUSPICIOUS: readonly (readonly [RegExp, string])[] = [
-  [/\bsyscall\s*\(|\basm\b[^;]*\b(syscall|sysenter|int\s+\$?0x80)\b/, "raw system calls"],
+  [/\bsyscall\s*\(|"[^"\n]*\b(syscall|sysenter|int\s+\$?0x80)\b[^"\n]*"/, "raw system calls"],
   [/\b(dlopen|dlsym|dlinfo|dl_iterate_phdr)\b/, "dynamic loading"],
   [/\b(mprotect|process_vm_\w+|ptrace|pkey_mprotect)\b/, "changing or reading other memory"],
   [/"[^"\n]*\/(proc|dev|sys)\/[^"\n]*"/, "files of the system"],

@@ -27,6 +27,14 @@ export interface Prepared {
 
 /** The toolchain for an abstraction. @throws unsupported with those the target has. */
 export function toolchainOf(spec: TargetSpec, abstraction: string): Toolchain {
+  if (spec.run === undefined)
+    throw new KernelEvolveError(
+      "unsupported",
+      `${spec.id} has documents only: nothing is compiled or run for it`,
+      { fix: "target_list says which targets can be used here" },
+    );
+  if (spec.run.harness !== "native")
+    throw new KernelEvolveError("unsupported", `${spec.id} is not run by the native harness`);
   const toolchain = Object.hasOwn(spec.abstractions, abstraction)
     ? spec.abstractions[abstraction]
     : undefined;
@@ -39,8 +47,6 @@ export function toolchainOf(spec: TargetSpec, abstraction: string): Toolchain {
       },
     );
   }
-  if (spec.run.harness !== "native")
-    throw new KernelEvolveError("unsupported", `${spec.id} is not run by the native harness`);
   return toolchain;
 }
 

@@ -72,7 +72,12 @@ describe("compiler flags", () => {
 
   it("refuse one that is too long, and too many", () => {
     expect(() => checkFlags([`-D${"A".repeat(200)}`], toolchain)).toThrow(/is not allowed/);
-    expect(() => checkFlags(Array.from({ length: 65 }, () => "-O2"), toolchain)).toThrow(/65 compiler flags/);
+    expect(() =>
+      checkFlags(
+        Array.from({ length: 65 }, () => "-O2"),
+        toolchain,
+      ),
+    ).toThrow(/65 compiler flags/);
   });
 
   it("take the places of their placeholder, each as one argument", () => {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, expect, test } from "vitest";
-import type { ProgressReport } from "../../../src/domain/index.ts";
+import type { ProgressUpdate } from "../../../src/domain/index.ts";
 import { sandboxUid } from "../../../src/evaluation/sandbox/run.ts";
 import { ask, benchmarkedOf, build, fixture, verifiedOf } from "./harness.ts";
 
@@ -93,7 +93,7 @@ test("timing is exclusive on a device: the second waits and says so", async () =
   const told: string[] = [];
   const context = {
     signal: new AbortController().signal,
-    report: (progress: ProgressReport) => void told.push(progress.message ?? ""),
+    report: (progress: ProgressUpdate) => void told.push(progress.message ?? ""),
   };
   const both = [1, 2].map(() => ask("benchmark", problem, body("float"), { ...quick, lock, context }));
   const [first, second] = await Promise.all(both);
