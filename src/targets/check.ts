@@ -24,7 +24,10 @@ export function checkSpec(spec: TargetSpec): SpecIssue[] {
     listed(profiler.program, ["profilers", index, "program"]);
   if (spec.run !== undefined && !spec.family && Object.keys(spec.abstractions).length === 0)
     issues.push({ path: ["abstractions"], message: "must have at least one, because the target is run" });
-  if (spec.peaks.source === "declared" && (spec.peaks.declared === undefined || spec.peaks.from === undefined))
+  if (
+    spec.peaks.source === "declared" &&
+    (spec.peaks.declared === undefined || spec.peaks.from === undefined)
+  )
     issues.push({ path: ["peaks"], message: "source is declared, so `declared` and `from` are needed" });
   if (spec.peaks.source !== "declared" && spec.peaks.declared !== undefined)
     issues.push({
