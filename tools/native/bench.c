@@ -140,11 +140,9 @@ static bool measure(struct bench_group *b, struct bench *m, double seconds) {
   struct sample s;
   uint64_t start = now_ns();
   double longest = 0;
-  /* The first calls of a process pay for its pages. */
-  for (int warm = 0; warm < 2; warm++) {
-    if (!round_of(b, m, &s, m->checked < LEAST_CHECKS && warm == 0)) return false;
-    for (uint32_t h = 0; h < b->hosts; h++) longest = fmax(longest, s.ns[h]);
-  }
+  /* The first call of a process pays for its pages. */
+  if (!round_of(b, m, &s, m->checked < LEAST_CHECKS)) return false;
+  for (uint32_t h = 0; h < b->hosts; h++) longest = fmax(longest, s.ns[h]);
   if (m->generations == 0) m->spin = b->job->threads <= 1 && longest < 20e6;
   uint32_t least = longest > 20e6 ? 3 : LEAST_ROUNDS, secret_round = (uint32_t)(secret() % least);
   uint64_t end = now_ns() + (uint64_t)(seconds * 1e9);
@@ -278,7 +276,8 @@ void benchmark_group(struct job *job, const struct group *g) {
   struct bench_group b = {.job = job, .g = g, .hosts = job->baselines + MAIN};
   uint32_t most = job->max_generations < MAX_GENERATIONS ? job->max_generations : MAX_GENERATIONS, left = 0;
   if (job->baselines == 0 || most < 2) die("a benchmark needs a baseline and two generations");
-  double share = fmin(0.12, job->budget_seconds / most * 0.8);
+  /* Starting a generation costs some 60 ms, so one is worth several times that; eight of them give a tight interval. */
+  double share = fmin(0.25, job->budget_seconds / 8);
   b.bench = calloc(g->workloads, sizeof *b.bench);
   if (b.bench == NULL) die("out of memory");
   region_create(&b.inputs, g, false);
