@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { INSTRUCTIONS } from "../../src/mcp/instructions.ts";
-import { toolReference } from "../../src/mcp/reference.ts";
+import { toolReference, toolTable } from "../../src/mcp/reference.ts";
 import { tools } from "../../src/mcp/tools/index.ts";
 import { packageRoot } from "../../src/platform/paths.ts";
 import { connect, ERAS } from "./connect.ts";
@@ -69,4 +69,8 @@ test("schemas are ones that every client accepts", async () => {
 
 test("the tool reference is up to date (npm run gen)", () => {
   expect(readFileSync(join(packageRoot, "docs", "tool-reference.md"), "utf8")).toBe(toolReference());
+});
+
+test("the README's table of tools is up to date (npm run gen)", () => {
+  expect(readFileSync(join(packageRoot, "README.md"), "utf8")).toContain(toolTable());
 });

@@ -70,6 +70,7 @@ export function parseHeader(source: string): CandidateHeader {
   const tunableFlags: string[] = [];
   const techniques: string[] = [];
   let problem: string | undefined;
+  let flagsTuned = 0;
   source.split("\n", HEADER_LINES).forEach((text, index) => {
     const match = LINE.exec(text);
     if (match === null) return;
@@ -88,6 +89,7 @@ export function parseHeader(source: string): CandidateHeader {
       }
       case "tunable-flags":
         tunableFlags.push(...listOf(rest, line));
+        flagsTuned = line;
         break;
       case "technique":
         techniques.push(...rest.split(",").map((word) => word.trim()));
@@ -102,6 +104,12 @@ export function parseHeader(source: string): CandidateHeader {
         );
     }
   });
+  // Switching a flag writes a `ke:flags` line, and that replaces the target's defaults: they must be said.
+  if (flagsTuned > 0 && flags === undefined)
+    throw fault(
+      flagsTuned,
+      "ke:tunable-flags needs a ke:flags line with the other flags, e.g. ke:flags -O3 -march=native",
+    );
   return { flags, tunables, tunableFlags, techniques: techniques.filter((word) => word !== ""), problem };
 }
 

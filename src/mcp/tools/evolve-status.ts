@@ -45,7 +45,7 @@ export const evolveStatus = defineTool({
   name: "evolve_status",
   title: "Look at a run",
   description:
-    "Without a run: all runs, newest first. With a run: budget spent and left, and the best node; view best lists the leaders, recent the newest, failures what failed and why. With a node: its source, evaluation and ancestors.",
+    "Where the runs stand. Without a run: all of them, newest first. With a run: budget spent and left, and the best node; view best lists the leaders, recent the newest, failures what failed and why. With a node: its source, evaluation and ancestors.",
   input: z.strictObject({
     run: shared.run.optional(),
     view: z.enum(["summary", "best", "recent", "failures"]).default("summary").describe("What to list"),

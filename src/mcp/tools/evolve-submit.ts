@@ -16,7 +16,10 @@ export const evolveSubmit = defineTool({
     rationale: z.string().min(1).max(2000).describe("One line: what was changed and why it should help"),
     proposer: shared.proposer,
     tunables: shared.tunables,
-    benchmark_seconds: shared.benchmark_seconds,
+    benchmark_seconds: shared.benchmark_seconds
+      .unwrap()
+      .optional()
+      .describe("Longest time for measuring; left out: what the run's budget allows"),
     wait_seconds: shared.wait_seconds,
   }),
   output: submitOutput,

@@ -52,7 +52,7 @@ export const problemDescribe = defineTool({
   name: "problem_describe",
   title: "Describe a problem",
   description:
-    "Without a problem: all problems, shipped and registered. With one: what the kernel computes, the exact prototype to define, the header lines a candidate may have, workloads, tolerances, cost, how it was graded, the plain reference, and the seed kernels there are. With seed: that seed kernel's source too.",
+    "What a kernel must compute, exactly. Without a problem: all problems, shipped and registered. With one: what the kernel computes, the exact prototype to define, the header lines a candidate may have, workloads, tolerances, cost, how it was graded, the plain reference, and the seed kernels there are. With seed: that seed kernel's source too.",
   input: z.strictObject({
     problem: shared.problem.optional(),
     target: shared.target,
