@@ -2,6 +2,7 @@ export * from "./candidate.ts";
 export * from "./errors.ts";
 export * from "./evaluation.ts";
 export * from "./job.ts";
+export * from "./knowledge.ts";
 export * from "./problem.ts";
 export * from "./run.ts";
 export * from "./scalar.ts";
