@@ -42,6 +42,16 @@ function readCached(file: string): Peaks | undefined {
   }
 }
 
+/** The higher of each figure: a peak is an upper bound, and either time the machine may have been busy. */
+function higher(
+  now: Readonly<Record<string, number>>,
+  before: Readonly<Record<string, number>> = {},
+): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(now).map(([name, value]) => [name, Math.max(value, before[name] ?? 0)]),
+  );
+}
+
 /** Holds `file` for the time of `work`; a lock older than a minute was left by a dead process. */
 async function locked<T>(file: string, context: WorkContext, work: () => Promise<T>): Promise<T> {
   for (let attempt = 0; ; attempt += 1) {
@@ -70,7 +80,7 @@ async function locked<T>(file: string, context: WorkContext, work: () => Promise
 
 /**
  * Multiply-adds and bytes a second of this machine, measured once (about 4 s) and kept in the machine's cache.
- * A damaged cache file is measured anew, and so is a sound one when `fresh`.
+ * A damaged cache file is measured anew. `fresh` measures again and keeps the higher of each figure.
  * @throws missing_tool without gcc.
  */
 export async function measurePeaks(machine: Machine, context: WorkContext, fresh = false): Promise<Peaks> {
@@ -114,7 +124,16 @@ export async function measurePeaks(machine: Machine, context: WorkContext, fresh
           `the peaks program failed: ${result.stderr.slice(0, 300)}`,
         );
       const measured = outputSchema.parse(JSON.parse(result.stdout));
-      const peaks: Peaks = { machine: machine.model, measured_at: new Date().toISOString(), ...measured };
+      const before = fresh ? readCached(file) : undefined;
+      const peaks: Peaks = {
+        machine: machine.model,
+        measured_at: new Date().toISOString(),
+        cores: measured.cores,
+        flops: higher(measured.flops, before?.flops),
+        flops_all: higher(measured.flops_all, before?.flops_all),
+        bandwidth: higher(measured.bandwidth, before?.bandwidth),
+        bandwidth_all: higher(measured.bandwidth_all, before?.bandwidth_all),
+      };
       writeFileSync(`${file}.${process.pid}.part`, `${JSON.stringify(peaks, null, 1)}\n`);
       renameSync(`${file}.${process.pid}.part`, file);
       return peaks;

@@ -117,9 +117,9 @@ describe("configuration", () => {
     );
   });
 
-  it("finds nothing to tune where nothing is declared, nor flags without a flags line", () => {
+  it("finds nothing to tune where nothing is declared, and refuses flags to switch without the fixed ones", () => {
     expect(spaceOf("int x;", "c")).toBeUndefined();
-    expect(spaceOf("// ke:tunable-flags {-ffast-math}\nint x;", "c")).toBeUndefined();
+    expect(() => spaceOf("// ke:tunable-flags {-ffast-math}\nint x;", "c")).toThrow("ke:flags line");
     expect(spaceOf("// ke:tunable TILE int 8 {8}\nint x;", "c")).toBeUndefined();
   });
 });

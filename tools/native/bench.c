@@ -179,6 +179,11 @@ static void out_timing(const char *key, const struct bench *m, uint32_t h) {
   out_close();
 }
 
+static double lower_quarter(double *values, size_t n) {
+  median(values, n); /* sorts them */
+  return quantile(values, n, 0.25);
+}
+
 static void report(const struct bench_group *b, struct bench *m) {
   struct interval main = estimate(&m->ratio[MAIN], &m->ratio[CONTROL], m->generations);
   double bias, half = mean_half_width(m->ratio[CONTROL].mid, m->generations, &bias);
@@ -199,8 +204,9 @@ static void report(const struct bench_group *b, struct bench *m) {
   out_close();
   out_num("control_bias", exp(fabs(bias)) - 1);
   out_num("control_half_width", exp(half) - 1);
-  out_num("arming_candidate_ns", median(m->arming[CANDIDATE], m->rounds));
-  out_num("arming_baseline_ns", median(m->arming[MAIN], m->rounds));
+  /* What works ahead is late at every call; what the machine delays is not, so the lower quarter tells. */
+  out_num("arming_candidate_ns", lower_quarter(m->arming[CANDIDATE], m->rounds));
+  out_num("arming_baseline_ns", lower_quarter(m->arming[MAIN], m->rounds));
   out_int("pairs", (int64_t)m->ratio[MAIN].values);
   out_int("rejected", m->rejected);
   out_int("dirty_candidate", m->disagreed[CANDIDATE]);

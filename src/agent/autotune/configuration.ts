@@ -24,9 +24,9 @@ export function spaceOf(source: string, abstraction: string): Space | undefined 
       values: ordered(tunable.type, [...new Set(tunable.values)]),
     }),
   );
-  // Switching a flag writes a flags line, which would replace the toolchain's defaults: only where the kernel has one.
-  const switchable = header.flags === undefined ? [] : [...new Set(header.tunableFlags)];
-  const flags = switchable.map((name): Dimension => ({ name, kind: "categorical", values: FLAG_VALUES }));
+  const flags = [...new Set(header.tunableFlags)].map(
+    (name): Dimension => ({ name, kind: "categorical", values: FLAG_VALUES }),
+  );
   const dimensions = [...tunables, ...flags];
   if (dimensions.every((dimension) => dimension.values.length < 2)) return undefined;
   // The same code with other values to choose from is another space.

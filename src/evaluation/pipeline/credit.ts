@@ -11,10 +11,6 @@ const ARMING_SLACK_NS = 20_000;
 const ARMING_SHARE = 0.5;
 /** Faster than the machine's own peak by more than its measuring error: something else was measured. */
 export const ROOFLINE_LIMIT = 1.15;
-/** A process that needs this much longer than the baseline's to begin a call is busy with something else. */
-const OUTSIDE_NS = 50_000;
-const OUTSIDE_SHARE = 0.5;
-
 function timing(raw: Benchmarked["candidate"]): Timing {
   return { median_ns: raw.median_ns, p10_ns: raw.p10_ns, p90_ns: raw.p90_ns, samples: raw.samples };
 }
@@ -45,14 +41,6 @@ export function workloadBenchmark(
     reasons.push({
       code: "above_roofline",
       message: `${(share * 100).toFixed(0)} % of what this machine can do (${roof?.bound} roof): the work was not done, or the problem's cost is stated too high`,
-      workload: raw.workload,
-    });
-  }
-  const outside = raw.arming_candidate_ns - raw.arming_baseline_ns;
-  if (outside > Math.max(OUTSIDE_NS, OUTSIDE_SHARE * raw.candidate.median_ns)) {
-    reasons.push({
-      code: "work_outside_call",
-      message: `the candidate's process is ${(outside / 1000).toFixed(0)} µs slower than the baseline's to get ready for a call of ${(raw.candidate.median_ns / 1000).toFixed(0)} µs: it may work between the calls that are timed`,
       workload: raw.workload,
     });
   }

@@ -27,7 +27,7 @@ import { verifyStage } from "./verifying.ts";
 export interface PipelineTargets {
   get(id: string): Promise<TargetSpec>;
   machine(): Machine;
-  peaks(id: string, context: WorkContext): Promise<Peaks>;
+  peaks(id: string, context: WorkContext, options?: { fresh?: boolean }): Promise<Peaks>;
 }
 
 export interface PipelineParts {
@@ -103,7 +103,8 @@ export class Evaluations implements EvaluationService {
       if (stages.includes("benchmark")) {
         const graded = await this.#parts.graded(work.problem, work.spec.id, context);
         if (graded.grading !== undefined) outcome.grading = graded.grading;
-        const peaks = await targets.peaks(work.spec.id, context);
+        const peaks = (options: { fresh?: boolean }): Promise<Peaks> =>
+          targets.peaks(work.spec.id, context, options);
         context.report({ progress: 2, total, message: "benchmarking" });
         if (!(await benchmarkStage(work, outcome, objects, peaks))) return;
       }
