@@ -61,13 +61,8 @@ export function serve(open: () => Promise<Services>, version: string): void {
     transport: new ProcessTransport(() => stop("the connection ended", 0)),
     onerror: (error) => log.warn({ err: error }, "protocol"),
   });
-  for (const [signal, code] of [
-    ["SIGTERM", 143],
-    ["SIGINT", 130],
-    ["SIGHUP", 129],
-  ] as const) {
-    process.on(signal, () => stop(signal, code));
-  }
+  // A signal is how a client or a service manager asks for the end: having ended in order is no failure.
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => stop(signal, 0));
   process.on("uncaughtException", (error) => {
     log.fatal({ err: error }, "uncaught");
     stop("an unforeseen error", 70);
