@@ -52,7 +52,8 @@ static void classify(uintptr_t address) {
       return;
     }
   }
-  void *probe = mmap(NULL, 1 << 24, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  /* A null pointer from malloc was written to, most likely, when not even a quarter of a gigabyte is left. */
+  void *probe = mmap(NULL, 1 << 28, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (probe == MAP_FAILED) control->fault_where = KE_AT_EXHAUSTED;
 }
 
