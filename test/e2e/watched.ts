@@ -228,6 +228,11 @@ export class Watched {
     return ended;
   }
 
+  /** Whether nothing has ended it and nobody has told it to end. */
+  alive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null && !this.#child.killed;
+  }
+
   [Symbol.dispose](): void {
     if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill("SIGKILL");
   }
