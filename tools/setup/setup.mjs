@@ -52,6 +52,18 @@ const PROGRAMS = [
     use: "profiles where there are no hardware counters",
   },
   {
+    name: "make",
+    packages: { apt: ["make"], dnf: ["make"], pacman: ["make"] },
+    required: false,
+    use: "builds the vector index's library (without it vectors are searched one by one)",
+  },
+  {
+    name: "python3",
+    packages: { apt: ["python3"], dnf: ["python3"], pacman: ["python"] },
+    required: false,
+    use: "builds the vector index's library, with make",
+  },
+  {
     name: "objdump",
     packages: { apt: ["binutils"], dnf: ["binutils"], pacman: ["binutils"] },
     required: false,
@@ -163,8 +175,10 @@ function installPackages() {
   say("installing the npm packages (npm ci), Node 24 among them");
   const npm = process.env.npm_execpath;
   const [program, args] = npm === undefined ? ["npm", []] : [process.execPath, [npm]];
+  // Where Debian put Node's headers, nothing need be fetched for native modules (they use the stable interface).
+  const headers = existsSync("/usr/include/node/node_api.h") ? ["--nodedir=/usr"] : [];
   // The packages are pinned for the Node that comes with them, not for the one that runs npm now.
-  if (!run(program, [...args, "ci", "--no-audit", "--no-fund", "--loglevel=error"])) {
+  if (!run(program, [...args, "ci", "--no-audit", "--no-fund", "--loglevel=error", ...headers])) {
     say("npm ci failed; its messages stand above");
     process.exit(1);
   }
