@@ -1,0 +1,99 @@
+import { KernelEvolveError } from "../../domain/index.ts";
+import { vectorFault } from "./embedder.ts";
+import { type Allowed, labelFault, type Neighbour, type VectorIndex } from "./vector-index.ts";
+
+/** The best `k` seen, kept sorted; equal similarities by label, so that answers are deterministic. */
+class Best {
+  readonly #k: number;
+  readonly #found: Neighbour[] = [];
+
+  constructor(k: number) {
+    this.#k = k;
+  }
+
+  /** Similarity that a candidate must pass. */
+  get bar(): number {
+    return this.#found.length < this.#k ? Number.NEGATIVE_INFINITY : (this.#found.at(-1)?.similarity ?? 0);
+  }
+
+  put(label: number, similarity: number): void {
+    let at = this.#found.length;
+    while (at > 0) {
+      const before = this.#found[at - 1];
+      if (before === undefined || before.similarity > similarity) break;
+      if (before.similarity === similarity && before.label < label) break;
+      at -= 1;
+    }
+    if (at >= this.#k) return;
+    this.#found.splice(at, 0, { label, similarity });
+    if (this.#found.length > this.#k) this.#found.pop();
+  }
+
+  list(): Neighbour[] {
+    return this.#found;
+  }
+}
+
+/** A scan over all vectors: perfect recall, no build. The oracle of the others, and the faster one when few are allowed. */
+export class ExactIndex implements VectorIndex {
+  readonly kind = "exact";
+  readonly dimension: number;
+  readonly labels: Int32Array;
+  readonly vectors: Float32Array;
+
+  /** @throws corrupt when the parts do not fit each other. */
+  constructor(dimension: number, labels: Int32Array, vectors: Float32Array) {
+    if (vectors.length !== dimension * labels.length) {
+      throw new KernelEvolveError(
+        "corrupt",
+        `${vectors.length} values are not ${labels.length} vectors of ${dimension} dimensions`,
+      );
+    }
+    this.dimension = dimension;
+    this.labels = labels;
+    this.vectors = vectors;
+  }
+
+  /** Of vectors one by one. @throws invalid_argument for one that is not finite or has another dimension. */
+  static of(dimension: number, entries: readonly { label: number; vector: Float32Array }[]): ExactIndex {
+    const labels = new Int32Array(entries.length);
+    const vectors = new Float32Array(entries.length * dimension);
+    for (const [row, { label, vector }] of entries.entries()) {
+      const fault = labelFault(label) ?? vectorFault(vector, dimension);
+      if (fault !== undefined) throw new KernelEvolveError("invalid_argument", `vector ${row}: ${fault}`);
+      labels[row] = label;
+      vectors.set(vector, row * dimension);
+    }
+    return new ExactIndex(dimension, labels, vectors);
+  }
+
+  get count(): number {
+    return this.labels.length;
+  }
+
+  search(query: Float32Array, k: number, allowed?: Allowed): Neighbour[] {
+    const fault = vectorFault(query, this.dimension);
+    if (fault !== undefined) throw new KernelEvolveError("invalid_argument", `query vector ${fault}`);
+    const { vectors, labels, dimension } = this;
+    const best = new Best(Math.max(0, k));
+    const whole = dimension - (dimension % 4);
+    for (let row = 0, base = 0; row < labels.length; row += 1, base += dimension) {
+      const label = labels[row] ?? 0;
+      if (allowed !== undefined && allowed.bits[label] !== 1) continue;
+      let a = 0;
+      let b = 0;
+      let c = 0;
+      let d = 0;
+      for (let at = 0; at < whole; at += 4) {
+        a += (vectors[base + at] ?? 0) * (query[at] ?? 0);
+        b += (vectors[base + at + 1] ?? 0) * (query[at + 1] ?? 0);
+        c += (vectors[base + at + 2] ?? 0) * (query[at + 2] ?? 0);
+        d += (vectors[base + at + 3] ?? 0) * (query[at + 3] ?? 0);
+      }
+      for (let at = whole; at < dimension; at += 1) a += (vectors[base + at] ?? 0) * (query[at] ?? 0);
+      const similarity = a + b + (c + d);
+      if (similarity >= best.bar) best.put(label, similarity);
+    }
+    return best.list();
+  }
+}
