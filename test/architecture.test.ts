@@ -14,6 +14,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   problems: 3,
   profiling: 3,
   evaluation: 4,
+  knowledge: 4,
   evolution: 5,
   agent: 6,
   app: 7,

@@ -1,7 +1,9 @@
 /** Writes the files that follow from the code: manifests, tool reference, the README's table. Run by `npm run gen`, checked by CI. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { listingOf } from "../mcp/listing.ts";
 import { toolReference, toolTable } from "../mcp/reference.ts";
+import { tools } from "../mcp/tools/index.ts";
 import { packageRoot } from "../platform/paths.ts";
 
 const manifest: { name: string; version: string; description: string; license: string } = JSON.parse(
@@ -26,6 +28,7 @@ const files: Record<string, unknown> = {
     description: manifest.description,
     license: manifest.license,
   },
+  "src/mcp/tool-list.json": listingOf(tools),
   ".mcp.json": {
     mcpServers: { kernelevolve: { type: "stdio", command: "npx", args: ["kernelevolve", "serve"] } },
   },

@@ -1,66 +1,57 @@
 import { McpServer, type ServerContext, type StandardSchemaWithJSON } from "@modelcontextprotocol/server";
-import { z } from "zod";
 import type { Services } from "../domain/index.ts";
-import { callTool } from "./call.ts";
 import type { Tool } from "./define.ts";
 import { INSTRUCTIONS } from "./instructions.ts";
-import { tools } from "./tools/index.ts";
+import type { ListedTool } from "./listing.ts";
+import list from "./tool-list.json" with { type: "json" };
+
+/** The tools of a server: what is listed, and the code, which is loaded when a tool is first called. */
+export interface ToolSource {
+  readonly list: readonly ListedTool[];
+  readonly load: () => Promise<readonly Tool[]>;
+}
+
+/** The registry; its list is generated (`npm run gen`), so that a server starts without loading what it may never call. */
+const shipped: ToolSource = { list, load: async () => (await import("./tools/index.ts")).tools };
 
 export interface ServerParts {
   readonly services: () => Promise<Services>;
   readonly version: string;
   /** Default: the registry. */
-  readonly tools?: readonly Tool[];
+  readonly tools?: ToolSource;
 }
 
 /** One server over the services, for a connection of either protocol era. Cheap: nothing is opened until a tool needs it. */
-export function buildServer(parts: ServerParts): McpServer {
+export function buildServer({ services, version, tools = shipped }: ServerParts): McpServer {
   const server = new McpServer(
-    { name: "kernelevolve", title: "KernelEvolve", version: parts.version },
+    { name: "kernelevolve", title: "KernelEvolve", version },
     // The list never changes while a server lives.
     { capabilities: { tools: { listChanged: false } }, instructions: INSTRUCTIONS },
   );
-  for (const tool of parts.tools ?? tools) {
+  for (const { name, title, description, annotations, inputSchema, outputSchema } of tools.list) {
     server.registerTool(
-      tool.name,
+      name,
       {
-        title: tool.title,
-        description: tool.description,
-        inputSchema: listed(tool.input, "input"),
-        outputSchema: listed(tool.output, "output"),
-        annotations: tool.annotations,
+        title,
+        description,
+        annotations,
+        inputSchema: listed(inputSchema),
+        outputSchema: listed(outputSchema),
       },
-      (args: unknown, context: ServerContext) => callTool(tool, args, context, parts.services),
+      async (args: unknown, context: ServerContext) => {
+        const [{ callTool }, loaded] = await Promise.all([import("./call.ts"), tools.load()]);
+        const tool = loaded.find((one) => one.name === name);
+        if (tool === undefined) throw new Error(`tool-list.json names ${name}, which is no tool`);
+        return await callTool(tool, args, context, services);
+      },
     );
   }
   return server;
 }
 
-/** The JSON Schema that clients see of one side of a tool. */
-export function jsonSchema(schema: z.ZodObject, io: "input" | "output"): Record<string, unknown> {
-  const { $schema: _dialect, ...json } = z.toJSONSchema(schema, {
-    io,
-    target: "draft-2020-12",
-    override: (part) => takeOutNoise(part.jsonSchema),
-  });
-  return json;
-}
-
-/** Takes out what says nothing: the list of tools stands in every model's context. */
-function takeOutNoise(json: z.core.JSONSchema.BaseSchema): void {
-  if (typeof json.additionalProperties === "object" && Object.keys(json.additionalProperties).length === 0)
-    delete json.additionalProperties;
-  if (typeof json.propertyNames === "object" && Object.keys(json.propertyNames).join() === "type")
-    delete json.propertyNames;
-}
-
 /** A schema to list and not to check by: tools check their arguments themselves, with errors that name them in words. */
-function listed(schema: z.ZodObject, io: "input" | "output"): StandardSchemaWithJSON {
-  let json: Record<string, unknown> | undefined;
-  const text = (): Record<string, unknown> => {
-    json ??= jsonSchema(schema, io);
-    return json;
-  };
+function listed(json: Record<string, unknown>): StandardSchemaWithJSON {
+  const text = (): Record<string, unknown> => json;
   return {
     "~standard": {
       version: 1,

@@ -2,6 +2,7 @@ import { Client, InMemoryTransport } from "@modelcontextprotocol/client";
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import type { Job, Services } from "../../src/domain/index.ts";
 import type { Tool } from "../../src/mcp/define.ts";
+import { listingOf } from "../../src/mcp/listing.ts";
 import { buildServer } from "../../src/mcp/server.ts";
 
 export const ERAS = ["2025-11-25", "2026-07-28"] as const;
@@ -14,15 +15,9 @@ export async function connect(
   const [mine, theirs] = InMemoryTransport.createLinkedPair();
   const services =
     options.services ?? (() => Promise.reject(new Error("no tool may open the services here")));
-  serveStdio(
-    () =>
-      buildServer({
-        services,
-        version: "0",
-        ...(options.tools === undefined ? {} : { tools: options.tools }),
-      }),
-    { transport: theirs },
-  );
+  const { tools } = options;
+  const source = tools === undefined ? {} : { tools: { list: listingOf(tools), load: async () => tools } };
+  serveStdio(() => buildServer({ services, version: "0", ...source }), { transport: theirs });
   const client = new Client(
     { name: "test", version: "0" },
     era === "2026-07-28" ? { versionNegotiation: { mode: { pin: era } } } : {},

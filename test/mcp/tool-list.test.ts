@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { INSTRUCTIONS } from "../../src/mcp/instructions.ts";
+import { listingOf } from "../../src/mcp/listing.ts";
 import { toolReference, toolTable } from "../../src/mcp/reference.ts";
 import { tools } from "../../src/mcp/tools/index.ts";
 import { packageRoot } from "../../src/platform/paths.ts";
@@ -73,4 +74,9 @@ test("the tool reference is up to date (npm run gen)", () => {
 
 test("the README's table of tools is up to date (npm run gen)", () => {
   expect(readFileSync(join(packageRoot, "README.md"), "utf8")).toContain(toolTable());
+});
+
+test("the list that a server starts from is the registry's (npm run gen)", () => {
+  const text = readFileSync(join(packageRoot, "src", "mcp", "tool-list.json"), "utf8");
+  expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(listingOf(tools))));
 });
