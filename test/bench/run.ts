@@ -21,6 +21,7 @@ const benches: Record<string, () => Promise<void>> = {
   "cold-start": coldStart,
   overhead,
   "store-queries": script("store-queries.ts"),
+  kills: script("kills.ts"),
   aa: () => aa(),
   sensitivity: () => sensitivity(),
 };
