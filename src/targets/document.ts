@@ -113,7 +113,7 @@ function pathText(path: readonly (string | number)[], key?: string): string {
   return text === "" ? "the spec" : text.replace(/^\./, "");
 }
 
-/** What zod found, in words: a missing field is said to be missing, and an unknown one gets the names it may have meant. */
+/** What zod found (with `reportInput`), in words: a missing field is said to be missing, and an unknown one gets the names it may have meant. */
 export function zodIssues(
   error: z.ZodError,
   fields: (path: readonly (string | number)[]) => readonly string[],
@@ -127,7 +127,7 @@ export function zodIssues(
         return { path, key, message: `is not a field${hint}` };
       });
     }
-    if (issue.code === "invalid_type" && issue.message.endsWith("received undefined"))
+    if ((issue.code === "invalid_type" || issue.code === "invalid_value") && issue.input === undefined)
       return [{ path, message: "is missing" }];
     return [{ path, message: issue.message }];
   });

@@ -2,7 +2,7 @@ import { nearest } from "../platform/nearest.ts";
 import { type SpecDocument, type SpecIssue, specError } from "./document.ts";
 
 /** What a target says about itself alone. */
-const OWN = new Set(["id", "title", "description", "inherits"]);
+const OWN = new Set(["id", "title", "description", "inherits", "family"]);
 
 type Mapping = Readonly<Record<string, unknown>>;
 

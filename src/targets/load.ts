@@ -63,7 +63,7 @@ function unwrapped(schema: unknown): unknown {
 
 /** @throws invalid_argument with file, line, column and field. */
 function parseSpec(document: SpecDocument, value: unknown): TargetSpec {
-  const parsed = targetSpecSchema.safeParse(value);
+  const parsed = targetSpecSchema.safeParse(value, { reportInput: true });
   if (!parsed.success) throw specError(document, zodIssues(parsed.error, fieldsAt));
   const issues = checkSpec(parsed.data);
   if (issues.length > 0) throw specError(document, issues);
