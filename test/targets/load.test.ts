@@ -133,7 +133,15 @@ describe("a spec with a fault", () => {
   });
 
   it("lists at most ten faults, and says how many more there are", () => {
-    const message = fault(spec("t", "abcdefghijklmn".split("").map((name) => `${name}: 1\n`).join("")));
+    const message = fault(
+      spec(
+        "t",
+        "abcdefghijklmn"
+          .split("")
+          .map((name) => `${name}: 1\n`)
+          .join(""),
+      ),
+    );
     expect(message.split("\n")).toHaveLength(11);
     expect(message).toContain("and 4 more");
   });
