@@ -14,7 +14,7 @@ import { openAiEmbedder } from "../../src/knowledge/dense/openai.ts";
 
 const signal = new AbortController().signal;
 const dot = (a: Float32Array | undefined, b: Float32Array | undefined): number =>
-  (a ?? []).reduce((sum, value, at) => sum + value * (b?.[at] ?? 0), 0);
+  [...(a ?? [])].reduce((sum, value, at) => sum + value * (b?.[at] ?? 0), 0);
 async function one(embedder: Embedder, text: string): Promise<Float32Array> {
   const [vector] = await embedder.embed([text], "query", signal);
   return vector ?? new Float32Array();
