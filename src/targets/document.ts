@@ -58,6 +58,11 @@ function readText(file: string): string {
   }
 }
 
+/** The parser answers a text that exhausts its stack with the engine's words, thrown or as an error of its own. */
+function tooDeep(message: string): boolean {
+  return /call stack/i.test(message);
+}
+
 /**
  * Reads one YAML file into a plain mapping.
  * @throws invalid_argument with file, line and column: not readable, not YAML, an unknown tag, a repeated key, aliases that
@@ -70,18 +75,24 @@ export function readDocument(file: string): SpecDocument {
     const { line, col } = counter.linePos(offset);
     return `${file}:${line}:${col}`;
   };
+  const nul = text.indexOf("\0");
+  if (nul >= 0) {
+    const before = text.slice(0, nul).split("\n");
+    throw invalid(`${file}:${before.length}:${(before.at(-1)?.length ?? 0) + 1}: has a NUL character`);
+  }
   let document: ReturnType<typeof parseDocument>;
   let value: unknown;
   try {
     document = parseDocument(text, { lineCounter: counter, prettyErrors: false });
     // A warning (an unknown tag, say) means that the text is not what it looks like.
     const fault = document.errors[0] ?? document.warnings[0];
-    if (fault !== undefined) throw invalid(`${place(fault.pos[0])}: ${fault.message}`);
+    if (fault !== undefined)
+      throw invalid(`${place(fault.pos[0])}: ${tooDeep(fault.message) ? "nested too deep" : fault.message}`);
     value = document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (error) {
     if (error instanceof KernelEvolveError) throw error;
-    const message = error instanceof RangeError ? "nested too deep" : errorMessage(error);
-    throw invalid(`${file}: ${message}`);
+    const message = errorMessage(error);
+    throw invalid(`${file}: ${tooDeep(message) ? "nested too deep" : message}`);
   }
   if (value === null || typeof value !== "object" || Array.isArray(value)) {
     const what = value === null ? "empty" : Array.isArray(value) ? "a list" : `a ${typeof value}`;
@@ -113,7 +124,10 @@ function pathText(path: readonly (string | number)[], key?: string): string {
   return text === "" ? "the spec" : text.replace(/^\./, "");
 }
 
-/** What zod found (with `reportInput`), in words: a missing field is said to be missing, and an unknown one gets the names it may have meant. */
+/**
+ * What zod found (with `reportInput`), in words: a missing field is said to be missing, and an unknown one gets the names it may
+ * have meant.
+ */
 export function zodIssues(
   error: z.ZodError,
   fields: (path: readonly (string | number)[]) => readonly string[],

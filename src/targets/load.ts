@@ -1,5 +1,5 @@
-import { existsSync, readdirSync } from "node:fs";
-import { delimiter, join, resolve } from "node:path";
+import { existsSync, lstatSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { delimiter, join, resolve, sep } from "node:path";
 import { z } from "zod";
 import { errorMessage, KernelEvolveError, type TargetSpec, targetSpecSchema } from "../domain/index.ts";
 import { packageRoot } from "../platform/paths.ts";
@@ -88,6 +88,24 @@ function listing(folder: string): string[] {
   return existsSync(folder) ? readdirSync(folder).sort() : [];
 }
 
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/** The file, when it lies in its target's folder: a link to elsewhere would show parts of any file in an error. */
+function within(folder: string, file: string): string {
+  let real: string;
+  try {
+    real = realpathSync(file);
+  } catch (error) {
+    throw new KernelEvolveError("invalid_argument", `${file}: cannot be read: ${errorMessage(error)}`);
+  }
+  if (real.startsWith(realpathSync(folder) + sep)) return file;
+  throw new KernelEvolveError("invalid_argument", `${file}: is a link to a file outside of its folder`, {
+    fix: "put the file itself there",
+  });
+}
+
 /** Every target of the given folders. Never throws for what is in them: what cannot be read is a problem. */
 export function loadTargets(folders: readonly string[] = targetFolders()): LoadedTargets {
   const problems: TargetProblem[] = [];
@@ -102,12 +120,13 @@ export function loadTargets(folders: readonly string[] = targetFolders()): Loade
     for (const name of names) {
       const folder = join(root, name);
       try {
-        if (!existsSync(join(folder, SPEC))) {
+        // A file beside the folders is no target; a dead link is one with a fault.
+        if (!isFolder(folder) || lstatSync(join(folder, SPEC), { throwIfNoEntry: false }) === undefined) {
           if (existsSync(join(folder, "target.yml")))
             throw new KernelEvolveError("invalid_argument", `${folder}: target.yml must be called ${SPEC}`);
           continue;
         }
-        const document = readDocument(join(folder, SPEC));
+        const document = readDocument(within(folder, join(folder, SPEC)));
         const { id } = document.value;
         if (id !== name)
           throw specError(document, [

@@ -123,10 +123,13 @@ describe("a spec with a fault", () => {
       `a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [${"*a,".repeat(9)}]\nc: &c [${"*b,".repeat(9)}]\nd: [${"*c,".repeat(9)}]\nid: t\n`,
       /alias/i,
     ],
+    ["a NUL character", spec("t", "limits: a\0b\n"), /^t\/target\.yaml:7:10: has a NUL character$/],
+    ["two documents", spec("t", "---\nid: t\n"), /^t\/target\.yaml:7:1: /],
+    ["a missing choice", spec("t").replace("kind: cpu\n", ""), /^t\/target\.yaml:1:1: kind: is missing$/],
     [
       "depth without end",
       `id: t\nx: ${"[".repeat(20_000)}${"]".repeat(20_000)}\n`,
-      /nested too deep|target\.yaml/,
+      /^t\/target\.yaml.*: nested too deep$/,
     ],
   ])("%s", (_name, text, message) => {
     expect(fault(text)).toMatch(message);
@@ -155,20 +158,45 @@ describe("a spec with a fault", () => {
 });
 
 describe("folders", () => {
-  it("a folder called target.yaml, a dead link and a loop of links are problems, not ends", () => {
+  it("a folder called target.yaml, a dead link, a loop and a device are problems, not ends", () => {
     using folder = new Folder();
+    folder.write("README.md", "not a target\n");
     folder.write("good/target.yaml", spec("good"));
     mkdirSync(join(folder.path, "a", "target.yaml"), { recursive: true });
-    mkdirSync(join(folder.path, "b"));
-    symlinkSync("/dev/zero", join(folder.path, "b", "target.yaml"));
-    mkdirSync(join(folder.path, "c"));
-    symlinkSync("target.yaml", join(folder.path, "c", "target.yaml"));
+    for (const [name, to] of [
+      ["b", "/dev/zero"],
+      ["c", "target.yaml"],
+      ["d", "nowhere.yaml"],
+    ] as const) {
+      mkdirSync(join(folder.path, name));
+      symlinkSync(to, join(folder.path, name, "target.yaml"));
+    }
     const { targets, problems } = loadTargets([folder.path, join(folder.path, "nowhere")]);
     expect([...targets.keys()]).toEqual(["good"]);
-    expect(problems.map((one) => one.message.replace(`${folder.path}/`, "").slice(0, 13))).toEqual([
-      "a/target.yaml",
-      "b/target.yaml",
+    const messages = problems.map((one) => one.message.replaceAll(`${folder.path}/`, ""));
+    expect(messages).toEqual([
+      "a/target.yaml: is not a regular file",
+      "b/target.yaml: is a link to a file outside of its folder",
+      expect.stringMatching(/^c\/target\.yaml: cannot be read: ELOOP/),
+      expect.stringMatching(/^d\/target\.yaml: cannot be read: ENOENT/),
     ]);
+  });
+
+  it("a link out of the folder is refused before it is read; one within it, or to the whole folder, is not", () => {
+    using outside = new Folder();
+    using folder = new Folder();
+    outside.write("secret.yaml", "password: hunter2\n");
+    outside.write("whole/target.yaml", spec("whole"));
+    mkdirSync(join(folder.path, "t"));
+    symlinkSync(join(outside.path, "secret.yaml"), join(folder.path, "t", "target.yaml"));
+    folder.write("inner/versions/1.yaml", spec("inner"));
+    symlinkSync("versions/1.yaml", join(folder.path, "inner", "target.yaml"));
+    symlinkSync(join(outside.path, "whole"), join(folder.path, "whole"));
+    const { targets, problems } = loadTargets([folder.path]);
+    expect([...targets.keys()]).toEqual(["inner", "whole"]);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]?.message).toContain("is a link to a file outside of its folder");
+    expect(JSON.stringify(problems)).not.toContain("hunter2");
   });
 
   it("target.yml is told to be called target.yaml", () => {

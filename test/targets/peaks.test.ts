@@ -1,5 +1,7 @@
+import { execFile } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { WorkContext } from "../../src/domain/index.ts";
 import { readMachine } from "../../src/targets/machine.ts";
@@ -61,4 +63,17 @@ it("measures once, keeps it, measures a damaged file anew, and never lowers a fi
   const repaired = await measurePeaks(machine, watched().context);
   expect(repaired.bandwidth["DRAM"]).toBeLessThan(9e15);
   expect(readdirSync(cache)).toEqual([name]);
+}, 120_000);
+
+it("is measured by one of several processes; the others take its answer", async () => {
+  const script = join(import.meta.dirname, "children", "measure.ts");
+  const argv = ["--disable-warning=ExperimentalWarning", script];
+  const env = { ...process.env, KERNELEVOLVE_CACHE: folder.path };
+  const ended = await Promise.all(
+    Array.from({ length: 3 }, async () => await promisify(execFile)(process.execPath, argv, { env })),
+  );
+  const answers = ended.map(({ stdout }): unknown => JSON.parse(stdout));
+  const times = new Set(answers.map((one) => JSON.stringify(one).replace(/.*"at":/, "")));
+  expect(answers.filter((one) => JSON.stringify(one).includes('"measured":true'))).toHaveLength(1);
+  expect(times.size).toBe(1);
 }, 120_000);
