@@ -29,6 +29,8 @@ export class IndexStore {
   #reader: IndexReader | undefined;
   /** Modification time of CURRENT when it was read. */
   #seen = "";
+  /** Of the database, when it was last verified. */
+  #modified: number | undefined;
   #looked = 0;
   #building: Promise<Manifest> | undefined;
 
@@ -44,12 +46,22 @@ export class IndexStore {
   current(): IndexReader | undefined {
     const stat = statSync(join(this.folder, CURRENT), { throwIfNoEntry: false });
     const seen = stat === undefined ? "" : `${stat.ino}:${stat.mtimeMs}`;
-    if (this.#reader !== undefined && seen === this.#seen) return this.#reader;
+    if (this.#reader !== undefined && seen === this.#seen && this.#untouched(this.#reader))
+      return this.#reader;
     const opened = seen === "" ? undefined : this.#open();
     this.#reader?.close();
     this.#reader = opened;
     this.#seen = seen;
     return opened;
+  }
+
+  /** Whether the file under an open reader is still the one that was verified; a look at its time when nothing happened. */
+  #untouched(reader: IndexReader): boolean {
+    const file = join(reader.folder, "sections.db");
+    const modified = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
+    if (modified === this.#modified) return true;
+    this.#modified = modified;
+    return sealBroken(file, reader.manifest.database) === undefined;
   }
 
   #open(): IndexReader | undefined {
@@ -60,6 +72,7 @@ export class IndexStore {
       const manifest = manifestSchema.parse(JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")));
       const broken = sealBroken(join(folder, "sections.db"), manifest.database);
       if (broken !== undefined) throw new KernelEvolveError("corrupt", `sections.db ${broken}`);
+      this.#modified = statSync(join(folder, "sections.db")).mtimeMs;
       return new IndexReader(folder, manifest);
     } catch (error) {
       log.warn({ folder, error: errorMessage(error) }, "the index is not whole: it is made anew");
