@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, parse } from "node:path";
 import { z } from "zod";
 import { autotuneDriver } from "../agent/autotune/driver.ts";
 import {
@@ -6,6 +6,7 @@ import {
   definitionSchema,
   type EvaluateOptions,
   KernelEvolveError,
+  knowledgeAddSchema,
   type RunOverview,
   type Services,
   stageSchema,
@@ -15,9 +16,12 @@ import {
 import { Evaluations, gradeProblem } from "../evaluation/index.ts";
 import { Evolution } from "../evolution/index.ts";
 import { LocalJobs } from "../jobs/index.ts";
+import { Knowledge } from "../knowledge/service.ts";
+import { allowedFolders, packageRoot } from "../platform/paths.ts";
 import { Problems } from "../problems/index.ts";
 import { Archive, openStore } from "../store/index.ts";
-import { Targets } from "../targets/index.ts";
+import { Targets, targetFolders } from "../targets/index.ts";
+import { retrieval } from "./retrieval.ts";
 
 const evaluateArgs = z.object({
   source: z.string(),
@@ -54,8 +58,12 @@ export type EvaluateArgs = z.infer<typeof evaluateArgs>;
 /**
  * Joins the services over one data home: the only place that knows every implementation.
  * `resume` goes on with jobs that an ended server left (a server does, a one-shot command does not).
+ * `anyFile`: documents may be added from anywhere, since the user names them and no model.
  */
-export function createServices(home: string, options: { resume?: boolean } = {}): Services {
+export function createServices(
+  home: string,
+  options: { resume?: boolean; anyFile?: boolean } = {},
+): Services {
   const store = openStore(home);
   const targets = new Targets();
   const problems = new Problems({
@@ -70,7 +78,18 @@ export function createServices(home: string, options: { resume?: boolean } = {})
     graded: (problem, target, context) => problems.graded(problem, target, context),
   });
   const archive = new Archive(home);
-  const evolution = new Evolution({ graph: store.graph, archive, problems, targets, evaluations });
+  const knowledge = new Knowledge({
+    home,
+    // What ships is ours; a folder of the user, or of the directory the server runs in, is quoted.
+    roots: [
+      ...targetFolders().map((path, index) => ({ path, layout: "targets" as const, trusted: index === 0 })),
+      { path: join(packageRoot, "knowledge"), layout: "general", trusted: true },
+    ],
+    targets: () => targets.list(),
+    allowedFolders: options.anyFile === true ? [parse(home).root] : allowedFolders(),
+  });
+  const retrieve = retrieval(knowledge);
+  const evolution = new Evolution({ graph: store.graph, archive, problems, targets, evaluations, retrieve });
   const drivers = new Map<string, Driver>([["autotune", autotuneDriver({ evolution })]]);
   const jobs = new LocalJobs(store.jobs);
 
@@ -139,6 +158,7 @@ export function createServices(home: string, options: { resume?: boolean } = {})
     const { files, best } = await evolution.export(run, folder, context);
     return { run, files, best: best?.id ?? null };
   });
+  handle("knowledge_add", knowledgeAddSchema, async (args, context) => await knowledge.add(args, context));
   if (options.resume === true) jobs.resume();
 
   let closing: Promise<void> | undefined;
@@ -149,12 +169,14 @@ export function createServices(home: string, options: { resume?: boolean } = {})
     artifacts: store.artifacts,
     jobs,
     evolution,
+    knowledge,
     drivers,
     close: () => {
       closing ??= (async () => {
         await jobs.close();
         await evolution.close();
         await archive.settled();
+        await knowledge.close();
         store.close();
       })();
       return closing;

@@ -30,7 +30,7 @@ export async function withServices(
   let services: Services | undefined;
   try {
     const { createServices } = await import("../app/services.ts");
-    services = createServices(dataHome());
+    services = createServices(dataHome(), { anyFile: true });
     const work: WorkContext = { signal: abort.signal, report: (update) => progress.show(update.message) };
     await command({ services, work, progress });
   } catch (error) {

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { demo } from "./commands/demo.ts";
+import { docs } from "./commands/docs.ts";
 import { doctor } from "./commands/doctor.ts";
 import { evaluate } from "./commands/evaluate.ts";
 import { evolve } from "./commands/evolve.ts";
@@ -34,7 +35,8 @@ Results go to stdout (with --json as one JSON document), progress and logs to st
 Exit codes: 0 done, 1 rejected or failed, 2 wrong usage, 3 a tool is missing, 130 stopped by Ctrl-C.`,
     );
   serve(program, version);
-  for (const command of [demo, doctor, targets, problems, evaluate, evolve, report, runs]) command(program);
+  for (const command of [demo, doctor, targets, problems, evaluate, evolve, report, runs, docs])
+    command(program);
   return program;
 }
 

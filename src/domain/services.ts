@@ -1,5 +1,6 @@
 import type { EvaluationRecord, Stage } from "./evaluation.ts";
 import type { Job, WorkContext } from "./job.ts";
+import type { KnowledgeService } from "./knowledge.ts";
 import type { Definition, Problem, Workload } from "./problem.ts";
 import type { Budget, Claim, Node, PolicyName, Run, Spent } from "./run.ts";
 import type { Dtype } from "./scalar.ts";
@@ -237,6 +238,7 @@ export interface Driver {
 }
 
 export interface Services {
+  readonly knowledge: KnowledgeService;
   readonly targets: TargetService;
   readonly problems: ProblemService;
   readonly evaluations: EvaluationService;

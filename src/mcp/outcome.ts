@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Job, Services } from "../domain/index.ts";
+import { type Job, knowledgeAddedSchema, type Services } from "../domain/index.ts";
 import { handleFields, type ToolResult } from "./define.ts";
 import { handleOf, isEnded, jobResult, runningText } from "./jobs.ts";
 import {
@@ -36,12 +36,23 @@ const exportFields = {
   best: nodeSummarySchema.nullable().optional(),
 };
 
+const addFields = {
+  ...handleFields,
+  documents: z.array(z.string()).optional(),
+  sections: z.number().optional(),
+  pages: z.number().optional(),
+  unchanged: z.boolean().optional(),
+  bottleneck: z.string().optional(),
+  notes: z.array(z.string()).optional(),
+};
+
 export const evaluateOutput = z.object(evaluateFields);
 export const submitOutput = z.object(submitFields);
 export const runOutput = z.object({ ...handleFields, overview: overviewSchema.optional() });
 export const registerOutput = z.object(registerFields);
 export const exportOutput = z.object(exportFields);
-export const anyOutput = z.object({ ...submitFields, ...registerFields, ...exportFields });
+export const addOutput = z.object(addFields);
+export const anyOutput = z.object({ ...submitFields, ...registerFields, ...exportFields, ...addFields });
 export type Outcome = z.input<typeof anyOutput>;
 
 const evaluated = z.object({ evaluation: z.string(), cached: z.boolean().optional() });
@@ -141,6 +152,33 @@ async function exportOutcome(job: Job, services: Services): Promise<ToolResult<O
   };
 }
 
+function addOutcome(job: Job): ToolResult<Outcome> {
+  const { documents, sections, pages, unchanged, bottleneck, notes, folder } = jobResult(
+    job,
+    knowledgeAddedSchema,
+  );
+  const first = documents[0] ?? "";
+  return {
+    structured: {
+      documents: documents.slice(0, 50),
+      sections,
+      ...(pages === undefined ? {} : { pages }),
+      unchanged,
+      ...(bottleneck === undefined ? {} : { bottleneck }),
+      notes,
+    },
+    text: [
+      unchanged
+        ? `already there: ${first}`
+        : `added ${documents.length} document${documents.length === 1 ? "" : "s"}, ${sections} sections${pages === undefined ? "" : `, ${pages} pages`}: ${documents.slice(0, 5).join(", ")}${documents.length > 5 ? ", …" : ""}`,
+      `in ${folder}`,
+      ...(bottleneck === undefined ? [] : [`bottleneck: ${bottleneck}`]),
+      ...notes,
+    ].join("\n"),
+    next: first === "" ? "knowledge_search" : `knowledge_read with id ${first}, or knowledge_search`,
+  };
+}
+
 /**
  * The result of a job of any kind, or its handle while it runs.
  * @throws what the job failed with.
@@ -161,6 +199,8 @@ export async function outcomeOf(job: Job, services: Services): Promise<ToolResul
       return await registerOutcome(job, services);
     case "export":
       return await exportOutcome(job, services);
+    case "knowledge_add":
+      return addOutcome(job);
     default: {
       jobResult(job, z.unknown());
       return {

@@ -1,7 +1,7 @@
 import { lstatSync, realpathSync } from "node:fs";
-import { basename, delimiter, dirname, isAbsolute, join, parse, relative, resolve } from "node:path";
+import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { KernelEvolveError } from "../domain/index.ts";
-import { dataHomePath } from "../platform/paths.ts";
+import { allowedFolders } from "../platform/paths.ts";
 
 /**
  * The path with every link resolved, the part that does not exist yet as it stands.
@@ -16,15 +16,6 @@ function real(path: string): string {
 function inside(root: string, path: string): boolean {
   const way = relative(root, path);
   return way === "" || (way !== ".." && !way.startsWith("../") && !isAbsolute(way));
-}
-
-/** Folders that tools may write below. A server started in / may not write everywhere. */
-function allowedRoots(): string[] {
-  const extra = (process.env["KERNELEVOLVE_ALLOWED_PATHS"] ?? "")
-    .split(delimiter)
-    .filter((path) => path !== "");
-  const here = process.cwd() === parse(process.cwd()).root ? [] : [process.cwd()];
-  return [...here, dataHomePath(), ...extra].map((path) => real(resolve(path)));
 }
 
 /**
@@ -47,9 +38,33 @@ export function exportFolder(directory: string): string {
   } catch {
     throw refuse("cannot be resolved");
   }
-  if (!allowedRoots().some((root) => inside(root, wanted)))
+  if (!allowedFolders().some((root) => inside(real(root), wanted)))
     throw refuse("is outside the folders that may be written");
   const found = lstatSync(wanted, { throwIfNoEntry: false });
   if (found !== undefined && !found.isDirectory()) throw refuse("is not a folder");
+  return wanted;
+}
+
+/**
+ * A file that a tool may read: inside the working directory, the data home, or a folder of KERNELEVOLVE_ALLOWED_PATHS.
+ * @throws invalid_argument, naming `path`, otherwise; not_found where there is none.
+ */
+export function readableFile(path: string): string {
+  const refuse = (why: string): KernelEvolveError =>
+    new KernelEvolveError("invalid_argument", `path: ${JSON.stringify(path.slice(0, 200))} ${why}`, {
+      fix: "copy it into the working directory, or start the server with KERNELEVOLVE_ALLOWED_PATHS naming its folder",
+    });
+  let wanted: string;
+  try {
+    wanted = real(resolve(path));
+  } catch {
+    throw refuse("cannot be resolved");
+  }
+  if (!allowedFolders().some((root) => inside(real(root), wanted)))
+    throw refuse("is outside the folders that may be read");
+  const found = lstatSync(wanted, { throwIfNoEntry: false });
+  if (found === undefined)
+    throw new KernelEvolveError("not_found", `path: there is no file ${JSON.stringify(path.slice(0, 200))}`);
+  if (!found.isFile()) throw refuse("is not a file");
   return wanted;
 }

@@ -3,6 +3,7 @@ import type { Services } from "../domain/index.ts";
 import type { Tool } from "./define.ts";
 import { INSTRUCTIONS } from "./instructions.ts";
 import type { ListedTool } from "./listing.ts";
+import { registerDocuments } from "./resources.ts";
 import list from "./tool-list.json" with { type: "json" };
 
 /** The tools of a server: what is listed, and the code, which is loaded when a tool is first called. */
@@ -25,8 +26,11 @@ export interface ServerParts {
 export function buildServer({ services, version, tools = shipped }: ServerParts): McpServer {
   const server = new McpServer(
     { name: "kernelevolve", title: "KernelEvolve", version },
-    // The list never changes while a server lives.
-    { capabilities: { tools: { listChanged: false } }, instructions: INSTRUCTIONS },
+    // The list of tools never changes while a server lives; documents may be added, which clients find when they list again.
+    {
+      capabilities: { tools: { listChanged: false }, resources: { listChanged: false }, completions: {} },
+      instructions: INSTRUCTIONS,
+    },
   );
   for (const { name, title, description, annotations, inputSchema, outputSchema } of tools.list) {
     server.registerTool(
@@ -46,6 +50,7 @@ export function buildServer({ services, version, tools = shipped }: ServerParts)
       },
     );
   }
+  registerDocuments(server, services);
   return server;
 }
 

@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { delimiter, join, parse, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** The package's own root, in the source tree and when installed (`dist/platform/` and `src/platform/` alike). */
@@ -27,4 +27,16 @@ export function cacheHome(): string {
   const home = resolve(process.env["KERNELEVOLVE_CACHE"] ?? join(base, "kernelevolve"));
   mkdirSync(home, { recursive: true });
   return home;
+}
+
+/**
+ * Folders that tools may read and write below: the working directory, the data home, and those of KERNELEVOLVE_ALLOWED_PATHS.
+ * A server started in / may not reach everywhere.
+ */
+export function allowedFolders(): string[] {
+  const extra = (process.env["KERNELEVOLVE_ALLOWED_PATHS"] ?? "")
+    .split(delimiter)
+    .filter((path) => path !== "");
+  const here = process.cwd() === parse(process.cwd()).root ? [] : [process.cwd()];
+  return [...here, dataHomePath(), ...extra].map((path) => resolve(path));
 }

@@ -8,8 +8,8 @@ import { tools } from "../../src/mcp/tools/index.ts";
 import { packageRoot } from "../../src/platform/paths.ts";
 import { connect, ERAS } from "./connect.ts";
 
-/** The whole list in a model's context, and one text of it, in bytes. */
-const LIST_BYTES = 36 * 1024;
+/** The whole list in a model's context (two kilobytes a tool, of at most 22), and one text of it, in bytes. */
+const LIST_BYTES = 22 * 2 * 1024;
 const TEXT_BYTES = 2048;
 
 async function list(era: (typeof ERAS)[number]) {

@@ -13,6 +13,9 @@ import { kernelCompile } from "./kernel-compile.ts";
 import { kernelEvaluate } from "./kernel-evaluate.ts";
 import { kernelProfile } from "./kernel-profile.ts";
 import { kernelVerify } from "./kernel-verify.ts";
+import { knowledgeAdd } from "./knowledge-add.ts";
+import { knowledgeRead } from "./knowledge-read.ts";
+import { knowledgeSearch } from "./knowledge-search.ts";
 import { problemDescribe } from "./problem-describe.ts";
 import { problemRegister } from "./problem-register.ts";
 import { targetDescribe } from "./target-describe.ts";
@@ -34,6 +37,9 @@ export const tools: readonly Tool[] = [
   kernelEvaluate,
   kernelProfile,
   kernelVerify,
+  knowledgeAdd,
+  knowledgeRead,
+  knowledgeSearch,
   problemDescribe,
   problemRegister,
   targetDescribe,
