@@ -1,4 +1,5 @@
 import type { Cheerio, CheerioAPI } from "cheerio";
+import { KernelEvolveError } from "../../domain/index.ts";
 
 type DomNode = Parameters<CheerioAPI["contains"]>[0];
 type Found = Cheerio<DomNode>;
@@ -40,6 +41,41 @@ const BLOCKS = new Set([
   "tr",
 ]);
 
+/** Parsing takes time that grows with the square of how deep blocks nest. */
+const MAX_BLOCKS = 5000;
+/** Deeper than any page, and as deep as the library's own recursion goes. */
+const MAX_DEPTH = 500;
+
+/** How deep a page nests blocks that have to be closed. */
+function blockDepth(html: string): number {
+  let depth = 0;
+  let most = 0;
+  for (const match of html.matchAll(/<(\/?)(div|section|article|table|ul|ol|blockquote|center)\b/gi)) {
+    depth = match[1] === "/" ? Math.max(0, depth - 1) : depth + 1;
+    most = Math.max(most, depth);
+  }
+  return most;
+}
+
+/** How deep a tree is, without recursion. */
+function treeDepth(root: DomNode): number {
+  let level: DomNode[] = [root];
+  for (let depth = 0; ; depth += 1) {
+    level = level.flatMap((node) => ("children" in node ? [...node.children] : []));
+    if (level.length === 0 || depth > MAX_DEPTH) return depth;
+  }
+}
+
+function tooDeep(): KernelEvolveError {
+  return new KernelEvolveError(
+    "invalid_argument",
+    "the page nests its elements deeper than any page should",
+    {
+      fix: "add its text as Markdown instead",
+    },
+  );
+}
+
 const squeeze = (text: string): string => text.replace(/\s+/g, " ");
 
 /** Walks the tree with a stack of its own: pages nest deeper than the machine's stack. */
@@ -59,13 +95,13 @@ class Walk {
   }
 
   run(root: DomNode): void {
-    type Task = { node: DomNode } | { end: string };
+    type Task = { node: DomNode } | { end: string | null };
     const tasks: Task[] = [{ node: root }];
     for (;;) {
       const task = tasks.pop();
       if (task === undefined) break;
       if ("end" in task) {
-        if (task.end === "") this.#flush();
+        if (task.end === null) this.#flush();
         else this.#line += task.end;
         continue;
       }
@@ -77,8 +113,8 @@ class Walk {
     this.#flush();
   }
 
-  /** What is below a node and still to be walked; undefined when it was dealt with. */
-  #enter(node: DomNode): { nodes: DomNode[]; after: string } | undefined {
+  /** What is below a node and still to be walked, and what follows it (null: a new line); undefined when it was dealt with. */
+  #enter(node: DomNode): { nodes: DomNode[]; after: string | null } | undefined {
     if (node.type === "text") {
       this.#line += squeeze(node.data);
       return undefined;
@@ -119,15 +155,15 @@ class Walk {
       const to = element.attr("href") ?? "";
       const text = squeeze(element.text()).trim();
       const shown = /^https?:\/\//.test(to) && text !== "" && !text.includes("]");
-      if (!shown) return { nodes, after: " ".repeat(0) };
+      if (!shown) return { nodes, after: "" };
       this.#line += `[${text}](${to})`;
       return undefined;
     }
-    if (!BLOCKS.has(name)) return { nodes, after: name === "td" || name === "th" ? " " : "\u0000" };
+    if (!BLOCKS.has(name)) return { nodes, after: name === "td" || name === "th" ? " " : "" };
     this.#flush();
     if (name === "li") this.#line = "- ";
     if (name === "dt") this.#line = "**";
-    return { nodes, after: name === "dt" ? "**\n" : "" };
+    return { nodes, after: name === "dt" ? "**\n" : null };
   }
 
   #code(element: Found): void {
@@ -166,8 +202,15 @@ class Walk {
 
 /** A page as Markdown: headings, code and tables kept as they are, mnemonics unescaped; navigation and scripts left out. */
 export async function htmlToMarkdown(html: string): Promise<{ title: string; markdown: string }> {
+  if (blockDepth(html) > MAX_BLOCKS) throw tooDeep();
   const { load } = await import("cheerio");
   const $ = load(html);
+  if (
+    $.root()
+      .toArray()
+      .some((node) => treeDepth(node) > MAX_DEPTH)
+  )
+    throw tooDeep();
   const title = squeeze($("h1").first().text() || $("title").first().text())
     .replace(/[¶#]\s*$/, "")
     .trim();
@@ -180,7 +223,7 @@ export async function htmlToMarkdown(html: string): Promise<{ title: string; mar
   if (root !== undefined) walk.run(root);
   const markdown = walk.out
     .join("\n")
-    .replaceAll("\u0000", "")
+
     .replace(/\n{3,}/g, "\n\n")
     .trim();
   return { title, markdown };

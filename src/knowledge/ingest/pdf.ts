@@ -21,6 +21,8 @@ const outlineSchema: z.ZodType<OutlineItem> = z.lazy(() =>
 const refSchema = z.object({ num: z.int(), gen: z.int() });
 
 const SAMPLE = 40;
+/** Running heads stand in the uppermost or lowest part of a page, and there among the first rows. */
+const BAND = 0.1;
 const EDGE = 3;
 /** A page with more runs of text than this is no page of a manual. */
 const MAX_ITEMS = 200_000;
@@ -59,7 +61,7 @@ async function openDocument(
   }
   try {
     // The library keeps what it is given: it gets a copy.
-    return await unpdf.getDocumentProxy(bytes.slice(), {
+    return await unpdf.getDocumentProxy(new Uint8Array(bytes), {
       verbosity: 0,
       isEvalSupported: false,
       stopAtErrors: false,
@@ -83,7 +85,14 @@ async function openDocument(
 
 type Pdf = Awaited<ReturnType<typeof openDocument>>;
 
-async function itemsOf(pdf: Pdf, number: number, name: string): Promise<TextItem[]> {
+interface PageText {
+  readonly rows: Row[];
+  /** Above and below these heights running heads may stand. */
+  readonly top: number;
+  readonly bottom: number;
+}
+
+async function pageOf(pdf: Pdf, number: number, name: string): Promise<PageText> {
   const page = await pdf.getPage(number);
   try {
     const content = await page.getTextContent();
@@ -93,7 +102,7 @@ async function itemsOf(pdf: Pdf, number: number, name: string): Promise<TextItem
         "leave the page out, or add the HTML edition",
       );
     }
-    return content.items.flatMap((item): TextItem[] => {
+    const items = content.items.flatMap((item): TextItem[] => {
       const { data } = itemSchema.safeParse(item);
       if (data === undefined) return [];
       const [a = 1, b = 0, c = 0, d = 1, x = 0, y = 0] = data.transform;
@@ -101,9 +110,21 @@ async function itemsOf(pdf: Pdf, number: number, name: string): Promise<TextItem
       if (Math.abs(b) > Math.abs(a) && Math.abs(c) > Math.abs(d)) return [];
       return [{ text: data.str, x, y, width: data.width, height: Math.hypot(c, d) || data.height }];
     });
+    const [, low = 0, , high = 792] = page.view;
+    const band = BAND * (high - low);
+    return { rows: rowsOf(items), top: high - band, bottom: low + band };
   } finally {
     page.cleanup();
   }
+}
+
+/** Rows of a page where running heads may stand, with what is the same about them on every page. */
+function edgesOf({ rows, top, bottom }: PageText): Map<Row, string> {
+  const edges = [
+    ...rows.slice(0, EDGE).filter((row) => row.y > top),
+    ...rows.slice(-EDGE).filter((row) => row.y < bottom),
+  ];
+  return new Map(edges.map((row) => [row, `${rowShape(row.text)}@${Math.round(row.y / 3)}`]));
 }
 
 /** Titles of the outline by the page that they point to. */
@@ -154,17 +175,17 @@ async function lookAt(pdf: Pdf, name: string, outlined: boolean, signal: AbortSi
   let sampled = 0;
   for (let at = 1; at <= pdf.numPages; at += step) {
     signal.throwIfAborted();
-    let rows: Row[];
+    let page: PageText;
     try {
-      rows = rowsOf(await itemsOf(pdf, Math.floor(at), name));
+      page = await pageOf(pdf, Math.floor(at), name);
     } catch (error) {
       if (error instanceof KernelEvolveError) throw error;
       continue;
     }
     sampled += 1;
-    const edges = new Set([...rows.slice(0, EDGE), ...rows.slice(-EDGE)].map((row) => rowShape(row.text)));
+    const edges = new Set(edgesOf(page).values());
     for (const shape of edges) shapes.set(shape, (shapes.get(shape) ?? 0) + 1);
-    for (const row of rows) {
+    for (const row of page.rows) {
       characters += row.text.length;
       const height = Math.round(row.height * 2) / 2;
       heights.set(height, (heights.get(height) ?? 0) + row.text.length);
@@ -199,13 +220,14 @@ type Marked = Row & { readonly level?: number };
 
 /** Rows of a page with running heads dropped and headings marked. */
 function markRows(
-  rows: readonly Row[],
+  page: PageText,
   looks: Looks,
   outline: readonly { title: string; level: number }[],
 ): Marked[] {
-  const kept = rows.filter((row, at) => {
-    const edge = at < EDGE || at >= rows.length - EDGE;
-    return !(edge && (looks.running.has(rowShape(row.text)) || /^\W*\d+\W*$/.test(row.text)));
+  const edges = edgesOf(page);
+  const kept = page.rows.filter((row) => {
+    const shape = edges.get(row);
+    return shape === undefined || !(looks.running.has(shape) || /^\W*\d+\W*$/.test(row.text));
   });
   const open = [...outline];
   const marked = kept.map((row): Marked => {
@@ -283,8 +305,8 @@ async function pagesToMarkdown(
     });
     if (number > pages.from) lines.push("", pageMark(number));
     try {
-      const rows = rowsOf(await itemsOf(pdf, number, name));
-      lines.push(...rowsToLines(markRows(rows, looks, outline.get(number) ?? [])));
+      const page = await pageOf(pdf, number, name);
+      lines.push(...rowsToLines(markRows(page, looks, outline.get(number) ?? [])));
     } catch (error) {
       if (error instanceof KernelEvolveError) throw error;
       // One bad page of a manual does not lose the others.

@@ -15,6 +15,8 @@ import { parseQuestion, type Question, termsOf } from "./question.ts";
 
 /** A dense side at the weight of the words makes answers worse; measured. */
 const DENSE_WEIGHT = 0.3;
+/** Sections that have an identifier of the question as it stands come before those that have its parts. */
+const EXACT_WEIGHT = 0.5;
 const POOL = 60;
 /** Documents that name the operator or bottleneck asked for come a little before those that name none. */
 const NAMED = 1.1;
@@ -52,6 +54,8 @@ export function passes(
 interface Searched {
   readonly question: Question;
   readonly lexical: number[];
+  /** Those that have a whole identifier. */
+  readonly exact: number[];
   /** Unknown identifier to the known ones that were looked for instead. */
   readonly corrected: Map<string, string[]>;
 }
@@ -80,7 +84,13 @@ function searchWords(reader: IndexReader, question: Question, rows: number, allo
     if (near.length > 0) corrected.set(word, near);
   }
   const all = affordable(reader, [...terms, ...[...corrected.values()].flat()], rows);
-  return { question, lexical: reader.lexical(all, POOL, allowed), corrected };
+  const whole = affordable(reader, question.identifiers, rows / 4);
+  return {
+    question,
+    lexical: reader.lexical(all, POOL, allowed),
+    exact: reader.lexical(whole, POOL, allowed),
+    corrected,
+  };
 }
 
 async function searchMeaning(
@@ -141,6 +151,7 @@ export async function searchIndex(
   if (note !== undefined) notes.push(note);
   const scores = fuse([
     ...searched.map(({ lexical }): RankedList => ({ ids: lexical, weight: 1 })),
+    ...searched.map(({ exact }): RankedList => ({ ids: exact, weight: EXACT_WEIGHT })),
     ...lists.map((ids): RankedList => ({ ids, weight: DENSE_WEIGHT })),
   ]);
   const ranked = [...scores]

@@ -110,10 +110,13 @@ export function splitMarkdown(text: string, title: string): Section[] {
     const path = titles[0] === title ? titles : [title, ...titles];
     const { body, pages } = withoutPageMarks(heading.body);
     const skip = path.length > 1 && path.some((one, depth) => depth > 0 && BOILERPLATE.test(one));
-    const pieces = skip ? [] : pack(body);
+    const before = page;
+    const pageOf = (at: number): number | undefined =>
+      pages.findLast((mark) => mark.index <= at)?.page ?? before;
+    const pieces = skip ? [] : pack(body, pageOf);
     const slug = pieces.length === 0 ? "" : slugs.next(path.length === 1 ? "intro" : (path.at(-1) ?? ""));
     for (const [part, piece] of pieces.entries()) {
-      const at = pages.findLast((mark) => mark.index <= piece.at)?.page ?? page;
+      const at = pageOf(piece.main ?? piece.at);
       sections.push({
         slug: part === 0 ? slug : `${slug}~${part + 1}`,
         heading: slug,

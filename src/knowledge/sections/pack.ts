@@ -8,6 +8,8 @@ export const HARD_LIMIT = 1900;
 export interface Piece {
   readonly text: string;
   readonly at: number;
+  /** The line that tells its page, when that is another. */
+  readonly main?: number;
 }
 
 /** A line that is itself too long, cut at ends of sentences or words. */
@@ -88,14 +90,22 @@ function splitBlock(block: Block, limit: number): Piece[] {
   return groupLines(block.lines, block.at, limit);
 }
 
+/** Parts of about the same size, rather than full ones and a rest. */
+function evenLimit(length: number): number {
+  return Math.min(HARD_LIMIT, Math.ceil(length / Math.ceil(length / AIM)) + 150);
+}
+
 /**
  * Packs the body of a section into pieces of about `AIM` characters, cut at blank lines; none is longer than `HARD_LIMIT`.
- * Tables and code stay whole up to the hard limit.
+ * Tables and code stay whole up to the hard limit. A piece ends with its page, unless little stands on it.
  */
-export function pack(lines: readonly string[]): Piece[] {
+export function pack(
+  lines: readonly string[],
+  pageOf: (at: number) => number | undefined = () => undefined,
+): Piece[] {
   const parts = blocksOf(lines).flatMap((block) => {
     const text = block.lines.join("\n");
-    return text.length > HARD_LIMIT ? splitBlock(block, HARD_LIMIT) : [{ text, at: block.at }];
+    return text.length > HARD_LIMIT ? splitBlock(block, evenLimit(text.length)) : [{ text, at: block.at }];
   });
   const pieces: Piece[] = [];
   let open: Piece | undefined;
@@ -107,8 +117,12 @@ export function pack(lines: readonly string[]): Piece[] {
     const size = open.text.length + 2 + part.text.length;
     // What follows a short lead-in belongs to it, even a little over the aim.
     const fits = size <= AIM || (open.text.length < AIM / 3 && size <= HARD_LIMIT);
-    if (fits) open = { text: `${open.text}\n\n${part.text}`, at: open.at };
-    else {
+    const turned = pageOf(open.at) !== pageOf(part.at);
+    if (fits && !(turned && open.text.length > AIM / 5)) {
+      // A rest of the page before counts to the next one.
+      const main = turned ? part.at : (open.main ?? open.at);
+      open = { text: `${open.text}\n\n${part.text}`, at: open.at, main };
+    } else {
       pieces.push(open);
       open = part;
     }
