@@ -66,6 +66,19 @@ describe("exact scan", () => {
     expect(index.search(query, 0)).toEqual([]);
   });
 
+  test("a query of few dimensions gives what the whole sum gives", () => {
+    const entries = vectors(200);
+    const index = ExactIndex.of(DIMENSION, entries);
+    const query = normalise(Float32Array.from({ length: DIMENSION }, (_, at) => (at % 7 === 3 ? at + 1 : 0)));
+    for (const { label, similarity } of index.search(query, 5)) {
+      const vector = entries.find((entry) => entry.label === label)?.vector ?? new Float32Array();
+      expect(similarity).toBeCloseTo(
+        vector.reduce((sum, x, at) => sum + x * (query[at] ?? 0), 0),
+        5,
+      );
+    }
+  });
+
   test("answers allowed labels only, ties by label", () => {
     const one = normalise(Float32Array.from({ length: DIMENSION }, () => 1));
     const index = ExactIndex.of(

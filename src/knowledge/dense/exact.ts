@@ -34,6 +34,36 @@ class Best {
   }
 }
 
+const SPARSE = 0.4;
+
+function dot(vectors: Float32Array, base: number, query: Float32Array): number {
+  let a = 0;
+  let b = 0;
+  let c = 0;
+  let d = 0;
+  let at = 0;
+  for (; at + 3 < query.length; at += 4) {
+    a += (vectors[base + at] ?? 0) * (query[at] ?? 0);
+    b += (vectors[base + at + 1] ?? 0) * (query[at + 1] ?? 0);
+    c += (vectors[base + at + 2] ?? 0) * (query[at + 2] ?? 0);
+    d += (vectors[base + at + 3] ?? 0) * (query[at + 3] ?? 0);
+  }
+  for (; at < query.length; at += 1) a += (vectors[base + at] ?? 0) * (query[at] ?? 0);
+  return a + b + (c + d);
+}
+
+function sparseDot(vectors: Float32Array, base: number, named: Int32Array, weights: Float32Array): number {
+  let a = 0;
+  let b = 0;
+  let at = 0;
+  for (; at + 1 < named.length; at += 2) {
+    a += (vectors[base + (named[at] ?? 0)] ?? 0) * (weights[at] ?? 0);
+    b += (vectors[base + (named[at + 1] ?? 0)] ?? 0) * (weights[at + 1] ?? 0);
+  }
+  if (at < named.length) a += (vectors[base + (named[at] ?? 0)] ?? 0) * (weights[at] ?? 0);
+  return a + b;
+}
+
 /** A scan over all vectors: perfect recall, no build. The oracle of the others, and the faster one when few are allowed. */
 export class ExactIndex implements VectorIndex {
   readonly kind = "exact";
@@ -75,23 +105,15 @@ export class ExactIndex implements VectorIndex {
     const fault = vectorFault(query, this.dimension);
     if (fault !== undefined) throw new KernelEvolveError("invalid_argument", `query vector ${fault}`);
     const { vectors, labels, dimension } = this;
+    // A short question names few dimensions of a hashed vector: the others need no multiplying.
+    const named = Int32Array.from([...query.keys()].filter((at) => query[at] !== 0));
+    const sparse = named.length < SPARSE * dimension;
+    const weights = sparse ? Float32Array.from(named, (at) => query[at] ?? 0) : query;
     const best = new Best(Math.max(0, k));
-    const whole = dimension - (dimension % 4);
     for (let row = 0, base = 0; row < labels.length; row += 1, base += dimension) {
       const label = labels[row] ?? 0;
       if (allowed !== undefined && allowed.bits[label] !== 1) continue;
-      let a = 0;
-      let b = 0;
-      let c = 0;
-      let d = 0;
-      for (let at = 0; at < whole; at += 4) {
-        a += (vectors[base + at] ?? 0) * (query[at] ?? 0);
-        b += (vectors[base + at + 1] ?? 0) * (query[at + 1] ?? 0);
-        c += (vectors[base + at + 2] ?? 0) * (query[at + 2] ?? 0);
-        d += (vectors[base + at + 3] ?? 0) * (query[at + 3] ?? 0);
-      }
-      for (let at = whole; at < dimension; at += 1) a += (vectors[base + at] ?? 0) * (query[at] ?? 0);
-      const similarity = a + b + (c + d);
+      const similarity = sparse ? sparseDot(vectors, base, named, weights) : dot(vectors, base, weights);
       if (similarity >= best.bar) best.put(label, similarity);
     }
     return best.list();

@@ -21,7 +21,8 @@ const POOL = 60;
 /** Documents that name the operator or bottleneck asked for come a little before those that name none. */
 const NAMED = 1.1;
 /** Bounds the rows that one search ranks: of the words of a question, the rarest are looked for. */
-const ROWS = 40_000;
+const ROWS = 24_000;
+const FEWEST_ROWS = 6000;
 const FEWEST_TERMS = 4;
 const MIN_PASSAGE_TOKENS = 60;
 
@@ -145,7 +146,7 @@ export async function searchIndex(
         : "no document passes these filters: leave one out (target, kinds, op or bottleneck)",
     );
   }
-  const rows = ROWS / phrasings.length;
+  const rows = Math.max(FEWEST_ROWS, ROWS / phrasings.length);
   const searched = phrasings.map((text) => searchWords(reader, parseQuestion(text), rows, allowed));
   const { lists, note } = await searchMeaning(reader, input, phrasings, allowed, context.signal);
   if (note !== undefined) notes.push(note);
