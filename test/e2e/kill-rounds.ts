@@ -111,6 +111,12 @@ async function newRun(server: Watched, problem: string, seed: number): Promise<T
   return { id: run, nodes: new Map(), count: 0, finished: false };
 }
 
+/** Resolves when more nodes were told of than now. */
+async function toldOfMore(run: Told): Promise<void> {
+  const before = run.count;
+  while (run.count <= before && !run.finished) await sleep(20);
+}
+
 /**
  * Kills the server `kills` times at random moments of a run, each time looks at what is left of it and goes on with another
  * server, and at last lets every run come to its end.
@@ -135,6 +141,8 @@ export async function killRounds(kills: number, say: (text: string) => void): Pr
     }
     const moment = randomInt(LATEST_MS);
     const driven = drive(server, run);
+    // Every other kill comes after this server has told of something, however slow the machine is.
+    if (kill % 2 === 0) await Promise.race([driven, toldOfMore(run)]);
     run.finished = await Promise.race([driven, sleep(moment, false)]);
     if (run.finished) {
       // It ended before its time had come: another one is killed instead.

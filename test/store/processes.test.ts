@@ -72,8 +72,8 @@ describe("several processes on one store", () => {
     expect(nodes.map((node) => node.step)).toEqual([...Array(300).keys()]);
     expect(store.graph.countClaims("run_a")).toBe(300);
     expect(store.graph.countOpenClaims("run_a")).toBe(0);
-    // Each child made some of them, or this test shows nothing.
-    expect(Math.min(...children.map((child) => child.lines().length))).toBeGreaterThan(0);
+    // Several had a share in them, or this test shows nothing.
+    expect(children.filter((child) => child.lines().length > 0).length).toBeGreaterThan(1);
     store.close();
   });
 
