@@ -205,6 +205,18 @@ export const knowledgeAddSchema = z.strictObject({
   abstractions: z.array(z.string().min(1).max(80)).max(20).optional(),
   /** Public address or citation of the original. */
   source: documentSourceSchema.optional(),
+  /** What is known of a kernel; with format kernel only. */
+  kernel: z
+    .strictObject({
+      problem: z.string().min(1).max(200).optional(),
+      dtypes: z.array(z.string().min(1).max(40)).max(20).optional(),
+      shapes: z.array(z.string().min(1).max(120)).max(40).optional(),
+      techniques: z.array(z.string().min(1).max(120)).max(40).optional(),
+      /** Credited, over `baseline`. */
+      speedup: z.number().positive().optional(),
+      baseline: z.string().min(1).max(100).optional(),
+    })
+    .optional(),
 });
 export type KnowledgeAdd = z.infer<typeof knowledgeAddSchema>;
 

@@ -231,6 +231,37 @@ describe("adding", () => {
     ).toEqual(["memory"]);
   });
 
+  test("what a run knows of a kernel is found with it; its functions are sections", async () => {
+    const body = Array.from({ length: 20 }, (_, at) => `  x[${at}] = x[${at}] * 2.0f; // line ${at}`).join(
+      "\n",
+    );
+    await add({
+      text: `// Loads tiles.\nstatic void load_tile(float *x) {\n${body}\n}\n\n// Adds them up.\nvoid avocet_kernel(float *x) {\n${body}\n}\n`,
+      format: "kernel",
+      title: "Best of run 7",
+      kernel: {
+        problem: "row-reduction",
+        dtypes: ["float32"],
+        shapes: ["4096x1024"],
+        techniques: ["two accumulators"],
+        speedup: 3.25,
+        baseline: "compiler-best",
+      },
+    });
+    const [hit] = (await knowledge.search({ query: "avocet_kernel", op: "reduction" }, work())).hits;
+    expect(hit?.path.at(-1)).toBe("avocet_kernel: Adds them up");
+    const found = await knowledge.search(
+      { query: "row reduction 4096x1024 two accumulators", kinds: ["kernel"] },
+      work(),
+    );
+    expect(found.hits.some((one) => one.passage.includes("Credited speedup: 3.25 over compiler-best."))).toBe(
+      true,
+    );
+    await expect(add({ text: "x", format: "text", title: "T", kernel: { speedup: 2 } })).rejects.toThrow(
+      /kernel: is only/,
+    );
+  });
+
   test("text that looks like front matter or headings of ours does not pass for them", async () => {
     await add({
       text: "---\ntitle: X\ntarget: nvidia\nkind: constraints\ntopics: [a]\nsources: []\n---\n\ncurlew_op",

@@ -1,7 +1,7 @@
 import { sha256 } from "../../platform/hash.ts";
 import { lightStem, tokens } from "../text/tokens.ts";
 import { CONCEPTS } from "./concepts.ts";
-import { type Embedder, type EmbedderSource, normalise } from "./embedder.ts";
+import { type Embedder, type EmbedderSource, type Fitting, normalise } from "./embedder.ts";
 
 /** Dimensions of hashed words and of concepts; the latter padded, so that a new group does not change the dimension. */
 const HASHED = 512;
@@ -164,25 +164,35 @@ class ConceptHash implements Embedder {
   }
 }
 
+/** Counts in how many texts each token and concept is. */
+function countFrequencies(): Fitting {
+  const buckets = new Uint32Array(BUCKETS);
+  const concepts = new Uint32Array(CONCEPT_DIMENSIONS);
+  let texts = 0;
+  return {
+    add: (text) => {
+      texts += 1;
+      for (const token of new Set(tokens(text))) {
+        const bucket = hash32(token) % BUCKETS;
+        buckets[bucket] = (buckets[bucket] ?? 0) + 1;
+      }
+      for (const group of conceptCounts(text).keys()) concepts[group] = (concepts[group] ?? 0) + 1;
+    },
+    state: () => encode({ texts, buckets, concepts }),
+  };
+}
+
 /** The embedded default: no key, no download. Deterministic for a given set of documents. */
 export function conceptHash(): EmbedderSource {
   return {
     name: SCHEME,
     fitted: true,
     fit: (texts) => {
-      const buckets = new Uint32Array(BUCKETS);
-      const concepts = new Uint32Array(CONCEPT_DIMENSIONS);
-      let count = 0;
-      for (const text of texts) {
-        count += 1;
-        for (const token of new Set(tokens(text))) {
-          const bucket = hash32(token) % BUCKETS;
-          buckets[bucket] = (buckets[bucket] ?? 0) + 1;
-        }
-        for (const group of conceptCounts(text).keys()) concepts[group] = (concepts[group] ?? 0) + 1;
-      }
-      return encode({ texts: count, buckets, concepts });
+      const fitting = countFrequencies();
+      for (const text of texts) fitting.add(text);
+      return fitting.state();
     },
+    fitting: countFrequencies,
     open: async (state) => new ConceptHash(state),
   };
 }

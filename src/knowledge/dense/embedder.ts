@@ -11,6 +11,12 @@ export interface Embedder {
   ): Promise<Float32Array[]>;
 }
 
+/** Sees the documents one after the other. */
+export interface Fitting {
+  add(text: string): void;
+  state(): Uint8Array;
+}
+
 /** An embedder that may have to see the documents before it can work. */
 export interface EmbedderSource {
   /** Names the choice before it is opened: another name means that the index is made anew. */
@@ -19,6 +25,8 @@ export interface EmbedderSource {
   readonly fitted: boolean;
   /** What has to be kept beside the vectors; empty when nothing has. */
   fit(texts: Iterable<string>): Uint8Array;
+  /** The same text by text, so that other work can go on in between. Without it nothing is fitted. */
+  fitting?(): Fitting;
   /** @throws missing_tool, invalid_argument or infrastructure, with what to do. */
   open(state: Uint8Array, signal: AbortSignal): Promise<Embedder>;
 }

@@ -181,7 +181,14 @@ export class IndexReader {
     if (vectors === "exact" || allowed.count < SELECTIVE * sections) {
       return this.exact().search(query, limit, allowed);
     }
-    const graph = await this.graph();
+    let graph: HnswIndex;
+    try {
+      graph = await this.graph();
+    } catch (error) {
+      if (!(error instanceof KernelEvolveError) || error.code !== "missing_tool") throw error;
+      // Built where the library was: the same vectors are scanned.
+      return this.exact().search(query, limit, allowed);
+    }
     return allowed.count === sections ? graph.search(query, limit) : graph.search(query, limit, allowed);
   }
 

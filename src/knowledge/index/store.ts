@@ -11,8 +11,9 @@ import { type Manifest, manifestSchema } from "./schema.ts";
 import { type DocumentRoot, type SourceFile, scanSources } from "./sources.ts";
 import type { VectorPlan } from "./vectors.ts";
 
-/** How often the files are looked at for changes, and how long a failed embedder rests. */
+/** How often the files are looked at for changes (less often when that takes long), and how long a failed embedder rests. */
 const LOOK_MS = 2000;
+const LOOK_SHARE = 100;
 const EMBEDDER_REST_MS = 600_000;
 const WAIT_MS = 150;
 
@@ -31,7 +32,7 @@ export class IndexStore {
   #seen = "";
   /** Of the database, when it was last verified. */
   #modified: number | undefined;
-  #looked = 0;
+  #lookAgain = 0;
   #building: Promise<Manifest> | undefined;
 
   constructor(options: StoreOptions) {
@@ -87,7 +88,7 @@ export class IndexStore {
       reader.close();
       this.#reader = undefined;
       this.#seen = "";
-      this.#looked = 0;
+      this.#lookAgain = 0;
     }
     const lock = WriterLock.take(this.folder);
     if (lock === undefined) return;
@@ -142,10 +143,11 @@ export class IndexStore {
       context.signal.throwIfAborted();
       const reader = this.current();
       if (reader !== undefined) {
-        if (Date.now() - this.#looked < LOOK_MS) return { reader };
+        if (Date.now() < this.#lookAgain) return { reader };
+        const began = performance.now();
         const stale = await this.staleness(reader);
         if (stale === undefined) {
-          this.#looked = Date.now();
+          this.#lookAgain = Date.now() + Math.max(LOOK_MS, LOOK_SHARE * (performance.now() - began));
           return { reader };
         }
         const busy = {
@@ -222,7 +224,7 @@ export class IndexStore {
         context,
       );
       await this.#building;
-      this.#looked = Date.now();
+      this.#lookAgain = Date.now() + LOOK_MS;
       return true;
     } finally {
       this.#building = undefined;

@@ -52,8 +52,27 @@ function keptState(
   return sealBroken(file, embedder_state) === undefined ? new Uint8Array(readFileSync(file)) : undefined;
 }
 
-function* plainTexts(writer: IndexWriter): Generator<string> {
-  for (const { text } of writer.texts()) yield text;
+async function fitAll(
+  writer: IndexWriter,
+  sections: number,
+  source: EmbedderSource,
+  context: WorkContext,
+): Promise<Uint8Array> {
+  const fitting = source.fitting?.();
+  if (fitting === undefined) return source.fit([]);
+  let read = 0;
+  for (const { text } of writer.texts()) {
+    fitting.add(text);
+    read += 1;
+    if (read % BATCH !== 0) continue;
+    context.report({
+      progress: read,
+      total: sections,
+      message: `counting words, ${read} of ${sections} sections`,
+    });
+    await breathe(context.signal);
+  }
+  return fitting.state();
 }
 
 /**
@@ -76,7 +95,7 @@ export async function buildVectors(
   let embedder: Embedder;
   let index: ExactIndex;
   try {
-    const state = kept ?? plan.source.fit(plainTexts(writer));
+    const state = kept ?? (await fitAll(writer, sections, plan.source, context));
     embedder = await plan.source.open(state, context.signal);
     index = await embedAll(writer, sections, embedder, reusable(previous, embedder), context);
     // Always there, so that a later build knows that nothing was to be kept.

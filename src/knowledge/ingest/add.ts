@@ -13,7 +13,7 @@ import {
 import { canonicalJson, sha256 } from "../../platform/hash.ts";
 import { writeAtomically } from "../dense/seal.ts";
 import { opFamilyOf } from "../index/sources.ts";
-import { firstSentence, KERNEL_LANGUAGES } from "../sections/kernel.ts";
+import { KERNEL_LANGUAGES, splitKernel } from "../sections/kernel.ts";
 import { slugOf } from "../sections/slugs.ts";
 import { type FrontMatter, frontMatterSchema, parseFrontMatter } from "../text/front-matter.ts";
 import { asciidocToMarkdown } from "./asciidoc.ts";
@@ -93,6 +93,15 @@ export async function addDocument(
   context: WorkContext,
 ): Promise<Omit<KnowledgeAdded, "sections">> {
   const original = readOriginal(input, place.allowed);
+  if (input.kernel !== undefined && original.format !== "kernel") {
+    throw new KernelEvolveError(
+      "invalid_argument",
+      `kernel: is only for format kernel, not ${original.format}`,
+      {
+        fix: "leave it out, or say format kernel",
+      },
+    );
+  }
   const hash = hashOf(original, input);
   const root = join(place.folder, input.target);
   if (original.format === "pdf") return await addPdf(original, hash, root, input, context);
@@ -217,7 +226,7 @@ async function convert(original: Original, input: KnowledgeAdd): Promise<Convert
       return whole({ title: input.title ?? (/^# (.+)$/m.exec(markdown)?.[1] || named), markdown }, original);
     }
     case "kernel":
-      return kernel(original, text, named);
+      return kernelPage(original, text, named, input.kernel ?? {});
     case "trace": {
       const summary = readTrace(text, original.name);
       const title = input.title ?? `Profile ${named}`;
@@ -265,30 +274,49 @@ function whole(converted: Converted, original: Original): Converted {
   );
 }
 
-function kernel(original: Original, text: string, named: string): Converted {
-  const language = KERNEL_LANGUAGES.get(extname(original.name).toLowerCase()) ?? "";
+/** A kernel as a page: what is known of it in words, then its functions, each under a heading. */
+function kernelPage(
+  original: Original,
+  text: string,
+  named: string,
+  facts: NonNullable<KnowledgeAdd["kernel"]>,
+): Converted {
+  const language = KERNEL_LANGUAGES.get(extname(original.name).toLowerCase()) ?? "c";
   const field = (name: string): string =>
     new RegExp(`^\\W*ke:${name}\\s+(.*)$`, "m").exec(text)?.[1]?.trim() ?? "";
-  const problem = field("problem");
-  const techniques = field("technique")
+  const problem = facts.problem ?? field("problem");
+  const own = field("technique")
     .split(/\s*,\s*/)
     .filter((one) => one !== "");
+  const techniques = facts.techniques ?? own;
   const family = opFamilyOf(problem === "" ? named : problem);
-  const lead =
-    /^\s*(?:\/\/|#|\/\*+)\s*(?!ke:|!|include|define|pragma|if)(.+)$/m.exec(
-      text.split("\n").slice(0, 12).join("\n"),
-    )?.[1] ?? "";
-  const fence = text.includes("```") ? "````" : "```";
+  const { speedup, baseline, dtypes = [], shapes = [] } = facts;
+  const words = [
+    ...(problem === "" ? [] : [`Problem: ${problem}.`]),
+    ...(shapes.length === 0 ? [] : [`Shapes: ${shapes.join(", ")}.`]),
+    ...(dtypes.length === 0 ? [] : [`Types: ${dtypes.join(", ")}.`]),
+    ...(techniques.length === 0 ? [] : [`Techniques: ${techniques.join(", ")}.`]),
+    ...(speedup === undefined ? [] : [`Credited speedup: ${speedup} over ${baseline ?? "the baseline"}.`]),
+  ].join(" ");
+  const functions = splitKernel(text, named, language).map((section) => {
+    const title =
+      section.path.length > 1 && !section.slug.includes("~") ? `## ${section.path.at(-1) ?? ""}\n\n` : "";
+    return `${title}${section.text}`;
+  });
   return {
     title: named,
-    markdown: `# ${named}\n\n${lead === "" ? "" : `${firstSentence(lead, 200)}.\n\n`}${fence}${language}\n${text.trimEnd()}\n${fence}\n`,
+    markdown: `# ${named}\n\n${words}\n\n${functions.join("\n\n")}\n`,
     matter: {
       kind: "kernel",
       topics: [...(problem === "" ? [] : [problem]), ...techniques].slice(0, 30),
       ...(techniques.length === 0 ? {} : { techniques }),
       ...(problem === "" ? {} : { problem }),
+      ...(dtypes.length === 0 ? {} : { dtypes }),
+      ...(shapes.length === 0 ? {} : { shapes }),
+      ...(speedup === undefined ? {} : { speedup }),
+      ...(baseline === undefined ? {} : { baseline }),
       ...(family === undefined ? {} : { op: [family] }),
-      ...(language === "" ? {} : { abstractions: [language] }),
+      abstractions: [language],
     },
   };
 }

@@ -119,12 +119,19 @@ async function pageOf(pdf: Pdf, number: number, name: string): Promise<PageText>
 }
 
 /** Rows of a page where running heads may stand, with what is the same about them on every page. */
-function edgesOf({ rows, top, bottom }: PageText): Map<Row, string> {
+function edgesOf({ rows, top, bottom }: PageText): Map<Row, string[]> {
   const edges = [
     ...rows.slice(0, EDGE).filter((row) => row.y > top),
     ...rows.slice(-EDGE).filter((row) => row.y < bottom),
   ];
-  return new Map(edges.map((row) => [row, `${rowShape(row.text)}@${Math.round(row.y / 3)}`]));
+  return new Map(
+    edges.map((row) => {
+      const place = `@${Math.round(row.y / 3)}`;
+      // A chapter's title beside the page's number changes with the chapter, but stands where it always stands.
+      const numbered = [row.cells[0], row.cells.at(-1)].some((cell) => /^(\d+|[ivxlc]+)$/i.test(cell ?? ""));
+      return [row, [`${rowShape(row.text)}${place}`, ...(numbered ? [`#${place}`] : [])]];
+    }),
+  );
 }
 
 /** Titles of the outline by the page that they point to. */
@@ -183,7 +190,7 @@ async function lookAt(pdf: Pdf, name: string, outlined: boolean, signal: AbortSi
       continue;
     }
     sampled += 1;
-    const edges = new Set(edgesOf(page).values());
+    const edges = new Set([...edgesOf(page).values()].flat());
     for (const shape of edges) shapes.set(shape, (shapes.get(shape) ?? 0) + 1);
     for (const row of page.rows) {
       characters += row.text.length;
@@ -226,8 +233,10 @@ function markRows(
 ): Marked[] {
   const edges = edgesOf(page);
   const kept = page.rows.filter((row) => {
-    const shape = edges.get(row);
-    return shape === undefined || !(looks.running.has(shape) || /^\W*\d+\W*$/.test(row.text));
+    const shapes = edges.get(row);
+    return (
+      shapes === undefined || !(shapes.some((one) => looks.running.has(one)) || /^\W*\d+\W*$/.test(row.text))
+    );
   });
   const open = [...outline];
   const marked = kept.map((row): Marked => {
