@@ -21,6 +21,7 @@ import { allowedFolders, packageRoot } from "../platform/paths.ts";
 import { Problems } from "../problems/index.ts";
 import { Archive, openStore } from "../store/index.ts";
 import { Targets, targetFolders } from "../targets/index.ts";
+import { rememberRun } from "./remember.ts";
 import { retrieval } from "./retrieval.ts";
 
 const evaluateArgs = z.object({
@@ -90,6 +91,7 @@ export function createServices(
   });
   const retrieve = retrieval(knowledge);
   const evolution = new Evolution({ graph: store.graph, archive, problems, targets, evaluations, retrieve });
+  const parts = { evolution, evaluations, problems, knowledge };
   const drivers = new Map<string, Driver>([["autotune", autotuneDriver({ evolution })]]);
   const jobs = new LocalJobs(store.jobs);
 
@@ -151,12 +153,15 @@ export function createServices(
         fix: `use one of ${[...drivers.keys()].join(", ")}`,
       });
     }
-    return summary(await chosen.drive(run, context));
+    const overview = await chosen.drive(run, context);
+    await rememberRun(parts, run, context);
+    return summary(overview);
   });
   handle("export", exportArgs, async ({ run, directory }, context) => {
     const folder = directory ?? join(home, "exports", run);
     const { files, best } = await evolution.export(run, folder, context);
-    return { run, files, best: best?.id ?? null };
+    const { documents, note } = await rememberRun(parts, run, context);
+    return { run, files, best: best?.id ?? null, documents, ...(note === undefined ? {} : { note }) };
   });
   handle("knowledge_add", knowledgeAddSchema, async (args, context) => await knowledge.add(args, context));
   if (options.resume === true) jobs.resume();

@@ -64,7 +64,13 @@ const submitted = z.object({
 });
 const driven = z.object({ run: z.string() });
 const registered = z.object({ problem: z.string() });
-const exported = z.object({ run: z.string(), files });
+const exported = z.object({
+  run: z.string(),
+  files,
+  /** Documents that the next run's retrieval finds, or why there are none. */
+  documents: z.array(z.string()).default([]),
+  note: z.string().optional(),
+});
 
 const NEXT_AFTER_EVALUATION = {
   passed: "improve it as the diagnosis says and kernel_evaluate again, or evolve_start to search from it",
@@ -147,6 +153,8 @@ async function exportOutcome(job: Job, services: Services): Promise<ToolResult<O
     text: [
       best === null ? "no credited speedup was found" : `best: ${nodeSummary(best).speedup ?? best.id}`,
       ...result.files.map((file) => `${file.path}: ${file.what}`),
+      ...result.documents.map((id) => `${id}: in the knowledge from now on`),
+      ...(result.note === undefined ? [] : [result.note]),
     ].join("\n"),
     next: "open the HTML report, or evolve_start another run",
   };

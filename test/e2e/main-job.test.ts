@@ -137,6 +137,12 @@ test("a run: draft, an agent's child, tuning by the server, and the exported pro
   expect(report !== undefined && existsSync(report.path)).toBe(true);
   if (report !== undefined) expect(readFileSync(report.path, "utf8")).toContain("<svg");
   expect(server.progress.length).toBeGreaterThan(0);
+  // What the run found is in the knowledge for the next one, as a kernel with its facts.
+  const found = await server.call("knowledge_search", { query: "row-reduction kernel", kinds: ["kernel"] });
+  const kernels = z
+    .object({ hits: z.array(z.object({ id: z.string(), passage: z.string() })) })
+    .parse(found.structured);
+  expect(kernels.hits.some((hit) => hit.id.startsWith("user/cpu-x86-64/"))).toBe(true);
 }, 240_000);
 
 test("a problem of one's own is graded; a degenerate one earns no credit", async () => {
