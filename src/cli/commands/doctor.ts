@@ -39,7 +39,15 @@ export function doctor(program: Command): void {
     .command("doctor")
     .description("What works on this machine, what is missing, and the command that installs it")
     .option("--json", "one JSON document on stdout")
-    .addHelpText("after", "\nExit codes: 0 at least one target is usable, 3 none is.\n")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  kernelevolve doctor
+  kernelevolve doctor --json | jq '.targets[] | select(.usable) | .id'
+
+Exit codes: 0 at least one target is usable, 3 none is.`,
+    )
     .action(async (options: { json?: boolean }) =>
       withServices(options.json === true, async ({ services }) => {
         const report = await services.targets.doctor();

@@ -19,6 +19,14 @@ interface Options {
   json?: boolean;
 }
 
+function sourceOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new KernelEvolveError("invalid_argument", `--candidate ${file}: ${errorMessage(error)}`);
+  }
+}
+
 export function evaluate(program: Command): void {
   program
     .command("evaluate")
@@ -47,15 +55,11 @@ Exit codes: 0 all passed, 1 one was rejected or flagged, 2 wrong usage, 3 a tool
     )
     .action(async (options: Options) =>
       withServices(options.json === true, async ({ services, work, progress }) => {
+        // All of them first: a name misspelt at the end is no reason to measure for minutes.
+        const candidates = options.candidate.map((file) => ({ file, source: sourceOf(file) }));
         const problem = await problemArgument(options.problem, options.target, services, work);
         const records: EvaluationRecord[] = [];
-        for (const file of options.candidate) {
-          let source: string;
-          try {
-            source = readFileSync(file, "utf8");
-          } catch (error) {
-            throw new KernelEvolveError("invalid_argument", `--candidate ${file}: ${errorMessage(error)}`);
-          }
+        for (const { file, source } of candidates) {
           const abstraction = options.abstraction ?? (/\.(cpp|cc|cxx)$/.test(file) ? "cpp" : "c");
           const stages =
             options.verifyOnly === true

@@ -1,4 +1,6 @@
 import type { Command } from "commander";
+import { KernelEvolveError } from "../../domain/index.ts";
+import { nearest } from "../../platform/nearest.ts";
 import { withServices } from "../context.ts";
 import { print, printJson } from "../output.ts";
 
@@ -10,6 +12,13 @@ export function problems(program: Command): void {
     .option("--abstraction <name>", "language of the prototype", "c")
     .option("--target <id>", "target whose seed kernels are listed", "cpu-x86-64")
     .option("--json", "one JSON document on stdout")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  kernelevolve problems
+  kernelevolve problems matmul --abstraction cpp`,
+    )
     .action(
       async (name: string | undefined, options: { json?: boolean; abstraction: string; target: string }) =>
         withServices(options.json === true, async ({ services }) => {
@@ -20,6 +29,15 @@ export function problems(program: Command): void {
             return;
           }
           const problem = await services.problems.get(name);
+          const known = Object.keys((await services.targets.get(options.target)).abstractions);
+          if (!known.includes(options.abstraction)) {
+            const close = nearest(options.abstraction, known);
+            throw new KernelEvolveError(
+              "invalid_argument",
+              `--abstraction ${options.abstraction} is unknown to ${options.target}`,
+              { fix: close.length > 0 ? `did you mean ${close.join(" or ")}?` : `use ${known.join(", ")}` },
+            );
+          }
           const seeds = await services.problems.seeds(problem, options.target, options.abstraction);
           if (options.json === true) {
             printJson({

@@ -8,6 +8,13 @@ export function runs(program: Command): void {
     .command("runs")
     .description("The runs of this data folder, newest first")
     .option("--json", "one JSON document on stdout")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  kernelevolve runs
+  KERNELEVOLVE_HOME=elsewhere/.kernelevolve kernelevolve runs --json`,
+    )
     .action(async (options: { json?: boolean }) =>
       withServices(options.json === true, async ({ services }) => {
         const all = await services.evolution.list();

@@ -7,6 +7,9 @@ export function serve(program: Command, version: string): void {
     .addHelpText(
       "after",
       `
+Example:
+  kernelevolve serve < /dev/null       starts, finds no client, ends
+
 A client's configuration: {"mcpServers": {"kernelevolve": {"command": "kernelevolve", "args": ["serve"]}}}
 On another machine:       {"command": "ssh", "args": ["box", "kernelevolve", "serve"]}
 

@@ -8,6 +8,13 @@ export function targets(program: Command): void {
     .argument("[id]", "one target: all about it, with this machine's measured peaks")
     .description("The targets there are, or all about one")
     .option("--json", "one JSON document on stdout")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  kernelevolve targets
+  kernelevolve targets cpu-x86-64      its constraints, and peaks measured here`,
+    )
     .action(async (id: string | undefined, options: { json?: boolean }) =>
       withServices(options.json === true, async ({ services, work, progress }) => {
         if (id === undefined) {

@@ -128,11 +128,17 @@ export class IndexReader {
     return count;
   }
 
-  /** The best sections for a full-text query, by BM25 with titles weighed more. */
-  lexical(terms: readonly string[], limit: number, allowed: Allowed): number[] {
+  /** The best sections that have any of the terms, or all that are common; by BM25 with titles weighed more. */
+  lexical(
+    terms: readonly string[],
+    limit: number,
+    allowed: Allowed,
+    together: readonly string[] = [],
+  ): number[] {
     if (terms.length === 0 || allowed.count === 0) return [];
     const found: number[] = [];
-    const query = terms.map(quoted).join(" OR ");
+    const all = together.length === 0 ? [] : [`(${together.map(quoted).join(" AND ")})`];
+    const query = [...terms.map(quoted), ...all].join(" OR ");
     for (const row of this.#statement(
       "SELECT rowid AS id FROM lexical WHERE lexical MATCH ? ORDER BY rank",
     ).iterate(query)) {

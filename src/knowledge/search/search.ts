@@ -14,16 +14,16 @@ import { cutTo, firstOfEach, fuse, type RankedList, tokensOf } from "./fuse.ts";
 import { parseQuestion, type Question, termsOf } from "./question.ts";
 
 /** A dense side at the weight of the words makes answers worse; measured. */
-const DENSE_WEIGHT = 0.3;
+const DENSE_WEIGHT = Number(process.env["DW"] ?? 0.3);
 /** Sections that have an identifier of the question as it stands come before those that have its parts. */
-const EXACT_WEIGHT = 0.5;
+const EXACT_WEIGHT = Number(process.env["XW"] ?? 0.5);
 const POOL = 60;
 /** Documents that name the operator or bottleneck asked for come a little before those that name none. */
 const NAMED = 1.1;
 /** Bounds the rows that one search ranks: of the words of a question, the rarest are looked for. */
 const ROWS = 24_000;
 const FEWEST_ROWS = 6000;
-const FEWEST_TERMS = 4;
+const MOST_TOGETHER = 3;
 const MIN_PASSAGE_TOKENS = 60;
 
 /** The ids of a target and of everything that it inherits, with `any`. */
@@ -61,19 +61,26 @@ interface Searched {
   readonly corrected: Map<string, string[]>;
 }
 
-/** The terms that are looked for: those of no section left out, common ones only as far as the budget of rows goes. */
-function affordable(reader: IndexReader, terms: readonly string[], rows: number): string[] {
+interface Affordable {
+  /** Each is looked for by itself. */
+  readonly terms: string[];
+  /** Too common for that: sections that have them all are looked for. */
+  readonly together: string[];
+}
+
+/** The terms that are looked for, rarest first, as far as the budget of rows goes; those of no section are left out. */
+function affordable(reader: IndexReader, terms: readonly string[], rows: number): Affordable {
   const known = terms
     .map((term) => ({ term, count: reader.frequency(term) }))
     .filter(({ count }) => count > 0)
     .sort((a, b) => a.count - b.count);
   let spent = 0;
-  return known
-    .filter(({ count }, at) => {
-      spent += count;
-      return at < FEWEST_TERMS || spent <= rows;
-    })
-    .map(({ term }) => term);
+  const alone = known.filter(({ count }, at) => {
+    spent += count;
+    return at === 0 || spent <= rows;
+  });
+  const common = known.slice(alone.length, alone.length + MOST_TOGETHER).map(({ term }) => term);
+  return { terms: alone.map(({ term }) => term), together: common.length > 1 ? common : [] };
 }
 
 function searchWords(reader: IndexReader, question: Question, rows: number, allowed: Allowed): Searched {
@@ -88,8 +95,8 @@ function searchWords(reader: IndexReader, question: Question, rows: number, allo
   const whole = affordable(reader, question.identifiers, rows / 4);
   return {
     question,
-    lexical: reader.lexical(all, POOL, allowed),
-    exact: reader.lexical(whole, POOL, allowed),
+    lexical: reader.lexical(all.terms, POOL, allowed, all.together),
+    exact: reader.lexical(whole.terms, POOL, allowed),
     corrected,
   };
 }
