@@ -14,9 +14,9 @@ import { cutTo, firstOfEach, fuse, type RankedList, tokensOf } from "./fuse.ts";
 import { parseQuestion, type Question, termsOf } from "./question.ts";
 
 /** A dense side at the weight of the words makes answers worse; measured. */
-const DENSE_WEIGHT = Number(process.env["DW"] ?? 0.3);
+const DENSE_WEIGHT = 0.3;
 /** Sections that have an identifier of the question as it stands come before those that have its parts. */
-const EXACT_WEIGHT = Number(process.env["XW"] ?? 0.5);
+const EXACT_WEIGHT = 0.5;
 const POOL = 60;
 /** Documents that name the operator or bottleneck asked for come a little before those that name none. */
 const NAMED = 1.1;
