@@ -67,7 +67,7 @@ export function documentsOf(corpus: Corpus): PlainDocument[] {
     .filter((source) => source.form !== "spec" || specs.has(source.folders[0] ?? ""))
     .map((source) => {
       if (source.form === "kernel") return { name: nameOf(source.id), text: readTextFile(source.file) };
-      const { sections } = loadDocument(source, specs);
+      const { sections, summary } = loadDocument(source, specs);
       let heading = "";
       const parts = sections.map((section) => {
         const again = section.heading === heading;
@@ -75,7 +75,8 @@ export function documentsOf(corpus: Corpus): PlainDocument[] {
         const title = `${"#".repeat(Math.min(6, section.path.length))} ${section.path.at(-1) ?? ""}`;
         return again ? section.text : `${title}\n\n${section.text}`;
       });
-      return { name: nameOf(source.id), text: parts.join("\n\n") };
+      const title = sections[0]?.path.length === 1 ? [] : [`# ${summary.title}`];
+      return { name: nameOf(source.id), text: [...title, ...parts].join("\n\n") };
     });
 }
 

@@ -25,7 +25,8 @@ const querySchema = z.strictObject({
         text: z.string().min(3),
       }),
     )
-    .min(1),
+    /** None yet: no document answers the question so far; it is left out. */
+    .default([]),
 });
 type RawQuery = z.infer<typeof querySchema>;
 

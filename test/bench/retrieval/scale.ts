@@ -14,7 +14,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
@@ -114,9 +114,21 @@ function bytesOf(folder: string): number {
 interface Times {
   readonly asked: string;
   readonly times: number[];
+  /** Processor time of the answering thread: what stays when others use the machine; empty when it cannot be told. */
+  readonly processor: number[];
 }
 
-function timesRow({ asked, times }: Times, through: string, sections: number): Row {
+/** Processor time of a process's first thread, in milliseconds; undefined where /proc does not tell. */
+function threadTime(pid: number): number | undefined {
+  try {
+    const [nanoseconds = ""] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, "utf8").split(" ");
+    return Number(nanoseconds) / 1e6;
+  } catch {
+    return undefined;
+  }
+}
+
+function timesRow({ asked, times, processor }: Times, through: string, sections: number): Row {
   return {
     sections,
     through,
@@ -125,6 +137,12 @@ function timesRow({ asked, times }: Times, through: string, sections: number): R
     p50_ms: Number(quantile(times, 0.5).toFixed(1)),
     p99_ms: Number(quantile(times, 0.99).toFixed(1)),
     max_ms: Number(Math.max(...times).toFixed(1)),
+    ...(processor.length === 0
+      ? {}
+      : {
+          processor_p50_ms: Number(quantile(processor, 0.5).toFixed(1)),
+          processor_p99_ms: Number(quantile(processor, 0.99).toFixed(1)),
+        }),
   };
 }
 type Row = Record<string, string | number>;
@@ -144,21 +162,26 @@ const FORMS: readonly [string, (query: LabelledQuery) => KnowledgeQuery][] = [
 
 /** Every form, each query once for the first time and then in rounds. */
 async function timed(
+  pid: number,
   queries: readonly LabelledQuery[],
   ask: (query: KnowledgeQuery) => Promise<void>,
 ): Promise<Times[]> {
   const result: Times[] = [];
   for (const [asked, form] of FORMS) {
-    const first: number[] = [];
-    const again: number[] = [];
+    const first: Times = { asked: `${asked}, first time`, times: [], processor: [] };
+    const again: Times = { asked, times: [], processor: [] };
     for (let round = 0; round <= ROUNDS; round += 1) {
+      const { times, processor } = round === 0 ? first : again;
       for (const query of queries) {
+        const before = threadTime(pid);
         const started = performance.now();
         await ask(form(query));
-        (round === 0 ? first : again).push(performance.now() - started);
+        times.push(performance.now() - started);
+        const after = threadTime(pid);
+        if (before !== undefined && after !== undefined) processor.push(after - before);
       }
     }
-    result.push({ asked: `${asked}, first time`, times: first }, { asked, times: again });
+    result.push(first, again);
   }
   return result;
 }
@@ -188,7 +211,8 @@ async function overMcp(home: string, root: string, queries: readonly LabelledQue
     const started = performance.now();
     await ask({ query: "wavefront" });
     const first = performance.now() - started;
-    return [{ asked: "first call of the server", times: [first] }, ...(await timed(queries, ask))];
+    const cold = { asked: "first call of the server", times: [first], processor: [] };
+    return [cold, ...(await timed(transport.pid ?? 0, queries, ask))];
   } finally {
     await client.close();
   }
@@ -296,7 +320,7 @@ async function measure(pages: readonly Page[], wanted: number, folder: string): 
   const status = await knowledge.rebuild({ full: true }, context);
   const n = status.sections;
   process.stderr.write(`${n} sections built in ${status.build_seconds} s\n`);
-  const service = await timed(queries, async (query) => {
+  const service = await timed(process.pid, queries, async (query) => {
     await knowledge.search(query, context);
   });
   await knowledge.close();
@@ -380,6 +404,7 @@ try {
   );
   if (wanted.length === 0) {
     saveResult("retrieval-scale", {
+      load: loadavg().map((value) => Number(value.toFixed(2))),
       shipped: own,
       sizes: measured.map((one) => one.sizes),
       queries: rows,
