@@ -5,6 +5,7 @@ import { listingOf } from "../mcp/listing.ts";
 import { toolReference, toolTable } from "../mcp/reference.ts";
 import { tools } from "../mcp/tools/index.ts";
 import { packageRoot } from "../platform/paths.ts";
+import { policiesPage } from "./policies-page.ts";
 
 const manifest: { name: string; version: string; description: string; license: string } = JSON.parse(
   readFileSync(join(packageRoot, "package.json"), "utf8"),
@@ -36,6 +37,7 @@ const files: Record<string, unknown> = {
 for (const [file, content] of Object.entries(files))
   writeFileSync(join(packageRoot, file), `${JSON.stringify(content, null, 2)}\n`);
 writeFileSync(join(packageRoot, "docs", "tool-reference.md"), toolReference());
+writeFileSync(join(packageRoot, "docs", "policies.md"), policiesPage());
 
 const readme = join(packageRoot, "README.md");
 if (existsSync(readme)) {

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { diagnosisSchema, reasonSchema, speedupSchema, statusSchema, verdictSchema } from "./evaluation.ts";
 import { slugSchema } from "./scalar.ts";
 
-export const POLICIES = ["greedy", "best-of-n", "islands"] as const;
+export const POLICIES = ["one-shot", "best-of-n", "linear", "greedy", "beam", "mcts", "islands"] as const;
 export const policyNameSchema = z.enum(POLICIES);
 export type PolicyName = z.infer<typeof policyNameSchema>;
 

@@ -55,7 +55,12 @@ export async function newRun(
     baseline,
     policy: policy.name,
     policy_params: { ...resolveParameters(policy, input.policy_params ?? {}) },
-    budget: checkedBudget(input.budget),
+    budget: checkedBudget({
+      ...input.budget,
+      ...(policy.bounds === undefined
+        ? {}
+        : { nodes: Math.min(policy.bounds.nodes, input.budget.nodes ?? policy.bounds.nodes) }),
+    }),
     seed: checkedSeed(input.seed ?? 0),
     state: "open",
     created_at: new Date().toISOString(),

@@ -21,8 +21,24 @@ interface Options {
   stall?: number;
   targetSpeedup?: number;
   seed?: number;
+  param?: string[];
   out?: string;
   json?: boolean;
+}
+
+/** `width=4` and the like. @throws invalid_argument for what is no number. */
+function parametersOf(texts: readonly string[]): Record<string, number> {
+  return Object.fromEntries(
+    texts.map((text): [string, number] => {
+      const [, name, value] = /^([a-z_]+)=(.+)$/.exec(text) ?? [];
+      const number = Number(value);
+      if (name === undefined || !Number.isFinite(number))
+        throw new KernelEvolveError("invalid_argument", `--param ${text}: is not name=number`, {
+          fix: "for example --param width=4",
+        });
+      return [name, number];
+    }),
+  );
 }
 
 export function evolve(program: Command): void {
@@ -38,6 +54,7 @@ export function evolve(program: Command): void {
     .option("--abstraction <name>", "language of the candidates", "c")
     .option("--baseline <name>", "whose speedup is the fitness", "reference")
     .option("--policy <name>", `how parents are chosen: ${policyNameSchema.options.join(", ")}`, "islands")
+    .option("--param <name=value...>", "parameters of the policy (docs/policies.md)")
     .option("--driver <name>", "who makes the children: autotune (needs no model)", "autotune")
     .option("--budget-seconds <n>", "seconds of work", numberFrom(1, 2_592_000))
     .option("--budget-nodes <n>", "candidates evaluated", wholeFrom(1, 1_000_000))
@@ -85,6 +102,7 @@ Exit codes: 0 a credited speedup was found, 1 none was, 2 wrong usage, 3 a tool 
             abstraction: options.abstraction,
             baseline: options.baseline,
             policy: policy.data,
+            policy_params: parametersOf(options.param ?? []),
             budget: {
               ...(options.budgetSeconds === undefined
                 ? bounded === undefined

@@ -37,6 +37,8 @@ export interface Policy {
   readonly name: PolicyName;
   readonly title: string;
   readonly parameters: Readonly<Record<string, ParameterSpec>>;
+  /** Bounds that the policy itself sets on a run's budget. */
+  readonly bounds?: { readonly nodes: number };
   select(view: SelectionView, parameters: Parameters): Selection;
   /** The island of the `index`-th seed or draft. */
   rootIsland(index: number, parameters: Parameters): number;

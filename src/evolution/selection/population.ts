@@ -24,6 +24,18 @@ export function meritOf(node: Pick<Node, "fitness" | "verdict" | "status" | "spe
   return Number.isFinite(ratio) ? Math.min(Math.max(ratio, 0), 1) : 0;
 }
 
+/** A node and all below it by first parents, for policies that search the tree. */
+export interface Subtree {
+  readonly children: readonly string[];
+  /** Nodes in it. */
+  readonly visits: number;
+  /** Highest merit in it, and the sum of log(1 + merit). */
+  readonly best: number;
+  readonly sum: number;
+}
+
+const EMPTY: Subtree = { children: [], visits: 0, best: 0, sum: 0 };
+
 /** Members by merit, the earlier first among equals. */
 function before(a: Member, b: Member): boolean {
   return a.merit > b.merit || (a.merit === b.merit && a.step < b.step);
@@ -40,7 +52,9 @@ export class Population {
   readonly #sizePerIsland = new Map<number, number>();
   readonly #brokenLeaves = new Map<string, Member>();
   readonly #children = new Map<string, number>();
-  #roots = 0;
+  readonly #trees = new Map<string, { children: string[]; visits: number; best: number; sum: number }>();
+  readonly #rootIds: string[] = [];
+  #newest: Member | undefined;
   #lastStep = -1;
 
   get size(): number {
@@ -54,7 +68,22 @@ export class Population {
 
   /** Nodes without parents: seeds and drafts. */
   get roots(): number {
-    return this.#roots;
+    return this.#rootIds.length;
+  }
+
+  /** Their ids, in step order. Do not change. */
+  get rootIds(): readonly string[] {
+    return this.#rootIds;
+  }
+
+  /** The node of the highest step that says something about a kernel. */
+  get newest(): Member | undefined {
+    return this.#newest;
+  }
+
+  /** What is below a node. */
+  subtree(id: string): Subtree {
+    return this.#trees.get(id) ?? EMPTY;
   }
 
   add(node: Node): void {
@@ -100,13 +129,30 @@ export class Population {
     this.#byId.set(member.id, member);
     this.#lastStep = Math.max(this.#lastStep, member.step);
     this.#sizePerIsland.set(member.island, this.sizeOf(member.island) + 1);
-    if (member.parents.length === 0) this.#roots += 1;
+    if (standing !== "void" && member.step > (this.#newest?.step ?? -1)) this.#newest = member;
+    if (member.parents.length === 0) this.#rootIds.push(member.id);
+    this.#enterTree(member);
     for (const parent of member.parents) {
       this.#children.set(parent, this.childrenOf(parent) + 1);
       this.#brokenLeaves.delete(parent);
     }
     if (standing === "broken") this.#brokenLeaves.set(member.id, member);
     return member;
+  }
+
+  /** Counts a node in every subtree that it belongs to: as many steps as its line is long. */
+  #enterTree(member: Member): void {
+    this.#trees.set(member.id, { children: [], visits: 0, best: 0, sum: 0 });
+    const [parent] = member.parents;
+    if (parent !== undefined) this.#trees.get(parent)?.children.push(member.id);
+    const reward = Math.log1p(member.merit);
+    for (let id: string | undefined = member.id; id !== undefined; id = this.#byId.get(id)?.parents[0]) {
+      const tree = this.#trees.get(id);
+      if (tree === undefined) break;
+      tree.visits += 1;
+      tree.best = Math.max(tree.best, member.merit);
+      tree.sum += reward;
+    }
   }
 
   get(id: string): Member | undefined {

@@ -20,6 +20,11 @@ export const evolveStart = defineTool({
       .default("reference")
       .describe("The baseline whose speedup is the fitness: reference or compiler-best"),
     policy: policyNameSchema.default("islands").describe("How parents are chosen"),
+    policy_params: z
+      .record(z.string(), z.number())
+      .refine((values) => Object.keys(values).length <= 32, "has more than 32 entries")
+      .optional()
+      .describe("Parameters of the policy by name (docs/policies.md); a wrong name answers those there are"),
     nodes: z.int().min(1).max(1_000_000).optional().describe("Bound: candidates evaluated"),
     seconds: z.number().min(1).max(2_592_000).optional().describe("Bound: seconds of work on the run"),
     device_seconds: z.number().min(1).max(2_592_000).optional().describe("Bound: seconds of measuring"),
@@ -64,6 +69,7 @@ export const evolveStart = defineTool({
       abstraction: args.abstraction,
       baseline: args.baseline,
       policy: args.policy,
+      ...(args.policy_params === undefined ? {} : { policy_params: args.policy_params }),
       budget,
       ...(args.seed === undefined ? {} : { seed: args.seed }),
       ...(args.idempotency_key === undefined ? {} : { idempotency_key: args.idempotency_key }),
