@@ -3,6 +3,7 @@ import type { Services } from "../domain/index.ts";
 import type { Tool } from "./define.ts";
 import { INSTRUCTIONS } from "./instructions.ts";
 import type { ListedTool } from "./listing.ts";
+import { registerPrompts } from "./prompts.ts";
 import { registerDocuments } from "./resources.ts";
 import list from "./tool-list.json" with { type: "json" };
 
@@ -28,7 +29,12 @@ export function buildServer({ services, version, tools = shipped }: ServerParts)
     { name: "kernelevolve", title: "KernelEvolve", version },
     // The list of tools never changes while a server lives; documents may be added, which clients find when they list again.
     {
-      capabilities: { tools: { listChanged: false }, resources: { listChanged: false }, completions: {} },
+      capabilities: {
+        tools: { listChanged: false },
+        resources: { listChanged: false },
+        prompts: { listChanged: false },
+        completions: {},
+      },
       instructions: INSTRUCTIONS,
     },
   );
@@ -51,6 +57,7 @@ export function buildServer({ services, version, tools = shipped }: ServerParts)
     );
   }
   registerDocuments(server, services);
+  registerPrompts(server, services);
   return server;
 }
 
