@@ -22,6 +22,8 @@ const benches: Record<string, () => Promise<void>> = {
   overhead,
   "store-queries": script("store-queries.ts"),
   kills: script("kills.ts"),
+  retrieval: script("retrieval/run.ts"),
+  "retrieval-scale": script("retrieval/scale.ts"),
   aa: () => aa(),
   sensitivity: () => sensitivity(),
 };
