@@ -12,7 +12,8 @@ function parameter(name: string, spec: TensorSpec, output: boolean, real: boolea
   return output ? `${type} *${name}` : `const ${type} *${name}`;
 }
 
-function parameters(definition: Definition, real: boolean): string[] {
+/** The parameters of `kernel` in order: inputs, outputs, axes. */
+export function parameters(definition: Definition, real: boolean): string[] {
   return [
     ...Object.entries(definition.inputs).map(([name, spec]) => parameter(name, spec, false, real)),
     ...Object.entries(definition.outputs).map(([name, spec]) => parameter(name, spec, true, real)),

@@ -173,6 +173,12 @@ describe("export", () => {
         "/a/b/evaluation.json",
         "/a/b/report.html",
         "/a/b/report.md",
+        "/a/b/dispatch/ke_scale.h",
+        "/a/b/dispatch/dispatch.c",
+        "/a/b/dispatch/kernel.h",
+        "/a/b/dispatch/reference.c",
+        "/a/b/dispatch/kernel_1.c",
+        "/a/b/dispatch/Makefile",
       ]);
       expect(readFileSync(files[0]?.path ?? "", "utf8")).toContain("return 3.0;");
       expect(JSON.parse(readFileSync(files[1]?.path ?? "", "utf8"))).toMatchObject({
@@ -180,6 +186,7 @@ describe("export", () => {
         verdict: "passed",
       });
       expect(readdirSync(join(folder, "a", "b")).sort()).toEqual([
+        "dispatch",
         "evaluation.json",
         "kernel.c",
         "report.html",

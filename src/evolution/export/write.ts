@@ -1,13 +1,14 @@
 import { mkdir, rename, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { errorMessage, KernelEvolveError } from "../../domain/errors.ts";
+import { dispatcher } from "./dispatch.ts";
 import { reportMarkdown } from "./markdown.ts";
 import type { ReportModel } from "./model.ts";
 import { reportHtml } from "./page.ts";
 
 /**
- * Writes what remains of a run into `directory` (made when missing): the best kernel, its evaluation record as proof, and the
- * reports. Each file appears whole or not at all. Without a credited node there is no kernel to write, only the reports.
+ * Writes what remains of a run into `directory` (made when missing): the best kernel, its evaluation record as proof, a
+ * dispatcher over the kernels that won somewhere, and the reports. Each file appears whole or not at all. Without a credited node there is no kernel to write, only the reports.
  * @throws infrastructure naming the file
  */
 export async function writeExport(
@@ -32,12 +33,13 @@ export async function writeExport(
     text: reportHtml(model),
   });
   files.push({ name: "report.md", what: "the report as Markdown", text: reportMarkdown(model) });
+  files.push(...dispatcher(model).files);
   const written: { path: string; what: string }[] = [];
   for (const { name, what, text } of files) {
     const path = join(folder, name);
     const part = `${path}.${process.pid}.part`;
     try {
-      await mkdir(folder, { recursive: true });
+      await mkdir(dirname(path), { recursive: true });
       await writeFile(part, text);
       await rename(part, path);
     } catch (error) {
