@@ -183,11 +183,18 @@ export interface EvolutionService {
     seed?: number;
     idempotency_key?: string;
   }): Promise<Run>;
-  get(run: string): Promise<RunOverview>;
+  /** `as_of`: as it stood when that step had been recorded (time travel; nodes are insert-only). */
+  get(run: string, options?: { as_of?: number }): Promise<RunOverview>;
   list(): Promise<RunOverview[]>;
   nodes(
     run: string,
-    filter?: { verdict?: string; limit?: number; offset?: number; order?: "step" | "fitness" },
+    filter?: {
+      verdict?: string;
+      limit?: number;
+      offset?: number;
+      order?: "step" | "fitness";
+      up_to_step?: number;
+    },
   ): Promise<Node[]>;
   node(id: string): Promise<{ node: Node; source: string; ancestors: Node[] }>;
   /**

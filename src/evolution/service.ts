@@ -53,8 +53,11 @@ export class Evolution implements EvolutionService {
     return this.#deps.graph.createRun(await newRun(input, this.#deps), input.idempotency_key);
   }
 
-  async get(run: string): Promise<RunOverview> {
-    return this.#overview(this.#settle(run));
+  async get(run: string, options: { as_of?: number } = {}): Promise<RunOverview> {
+    const current = this.#settle(run);
+    return options.as_of === undefined
+      ? await this.#overview(current)
+      : this.#states.overviewAt(current, options.as_of);
   }
 
   async list(): Promise<RunOverview[]> {

@@ -93,6 +93,29 @@ export class RunStates {
     return state;
   }
 
+  /**
+   * The run as it stood when `step` had been recorded. Seconds are those from its start to that node's record, pauses among
+   * them; claims and states of those days are not kept.
+   */
+  overviewAt(run: Run, step: number): RunOverview {
+    const state = new RunState(run);
+    const nodes = this.#graph.nodes(run.id, { up_to_step: step, order: "step" });
+    state.absorb(nodes);
+    const last = nodes.at(-1)?.created_at ?? run.created_at;
+    const spent = state.spent(Math.max(0, (Date.parse(last) - Date.parse(run.created_at)) / 1000));
+    return {
+      run,
+      spent,
+      left: budgetLeft(run.budget, spent),
+      best: state.best,
+      nodes: spent.nodes,
+      passed: state.passed,
+      frontier: state.frontier,
+      open_claims: 0,
+      seeds_left: 0,
+    };
+  }
+
   overview(run: Run, seedsLeft: number): RunOverview {
     const state = this.of(run);
     const spent = state.spent(this.#graph.activeSeconds(run.id));

@@ -18,6 +18,8 @@ export interface NodeFilter {
   readonly offset?: number;
   readonly order?: "step" | "fitness";
   readonly after_step?: number;
+  /** Only nodes up to this step. */
+  readonly up_to_step?: number;
 }
 
 /** A node as it is kept: step and commit are known by the store alone. */
@@ -58,6 +60,10 @@ export class NodeQueries extends ClaimTable {
     if (filter.after_step !== undefined) {
       where.push("step > ?");
       values.push(filter.after_step);
+    }
+    if (filter.up_to_step !== undefined) {
+      where.push("step <= ?");
+      values.push(filter.up_to_step);
     }
     if (filter.verdict !== undefined) {
       where.push("verdict = ?");

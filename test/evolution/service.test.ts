@@ -59,6 +59,30 @@ describe("start", () => {
   });
 });
 
+describe("time travel", () => {
+  it("answers a run as it stood at every step", async () => {
+    await using world = new World(judge);
+    const run = await world.evolution.start({ problem: "scale", target: "cpu-test", budget: { nodes: 9 } });
+    const sources = ["return 2.0;", "fail wrong_answer", "return 4.0;", "return 3.0;"];
+    const ids: string[] = [];
+    for (const source of sources) ids.push((await submit(world, run.id, source)).node.id);
+    const at = async (step: number) => await world.evolution.get(run.id, { as_of: step });
+    expect((await at(0)).best?.id).toBe(ids[0]);
+    expect((await at(1)).best?.id).toBe(ids[0]);
+    expect((await at(2)).best?.id).toBe(ids[2]);
+    expect(await at(1)).toMatchObject({
+      nodes: 2,
+      passed: 1,
+      spent: { nodes: 2, since_best: 1 },
+      left: { nodes: 7 },
+    });
+    // Later than the last step is now.
+    expect((await at(99)).nodes).toBe((await world.evolution.get(run.id)).nodes);
+    const nodes = await world.evolution.nodes(run.id, { up_to_step: 2, order: "fitness" });
+    expect(nodes.map((node) => node.id)).toEqual([ids[2], ids[0], ids[1]]);
+  });
+});
+
 describe("draft phase", () => {
   it("evaluates each seed once, also when eight proposers ask at the same time", async () => {
     await using world = new World(judge, seeds);

@@ -50,23 +50,26 @@ export const evolveStatus = defineTool({
     run: shared.run.optional(),
     view: z.enum(["summary", "best", "recent", "failures"]).default("summary").describe("What to list"),
     node: shared.node.optional(),
+    as_of: z.int().min(0).max(1_000_000_000).optional().describe("As it stood when this step was recorded"),
     limit: z.int().min(1).max(50).default(10).describe("Nodes listed at most"),
   }),
   output,
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
-  handle: async ({ run, view, node, limit }, context) => {
+  handle: async ({ run, view, node, as_of, limit }, context) => {
     const { evolution } = await context.services();
     if (node !== undefined) return await oneNode(evolution, node, limit);
     if (run === undefined) return await allRuns(evolution);
-    const overview = await evolution.get(run);
+    const past = as_of === undefined ? {} : { as_of };
+    const until = as_of === undefined ? {} : { up_to_step: as_of };
+    const overview = await evolution.get(run, past);
     const listed =
       view === "summary"
         ? []
         : view === "best"
-          ? await evolution.nodes(run, { order: "fitness", limit })
+          ? await evolution.nodes(run, { ...until, order: "fitness", limit })
           : view === "failures"
-            ? await evolution.nodes(run, { verdict: "rejected", limit })
-            : await evolution.nodes(run, { limit, offset: Math.max(0, overview.nodes - limit) });
+            ? await evolution.nodes(run, { ...until, verdict: "rejected", limit })
+            : await evolution.nodes(run, { ...until, limit, offset: Math.max(0, overview.nodes - limit) });
     const nodes = listed.map((one) => ({
       ...nodeSummary(one),
       ...(one.reasons.length === 0
