@@ -219,6 +219,9 @@ describe("folders", () => {
   it("an unknown target is told with the nearest", async () => {
     const asked = new Targets({ folders: [join(packageRoot, "hardware-docs")] }).get("cpu-x86");
     await expect(asked).rejects.toBeInstanceOf(KernelEvolveError);
-    await expect(asked).rejects.toMatchObject({ code: "not_found", fix: "did you mean cpu-x86-64?" });
+    await expect(asked).rejects.toMatchObject({
+      code: "not_found",
+      fix: expect.stringMatching(/^did you mean cpu-x86-64\b/),
+    });
   });
 });
