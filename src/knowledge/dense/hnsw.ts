@@ -19,9 +19,10 @@ const sidecarSchema = z.object({
   seal: sealSchema,
 });
 
-const M = 16;
+/** Questions are sparse and unlike the sections, and manuals repeat themselves: both need more links and a wider search than usual. */
+const M = 32;
 /** Not stored by the library: set again after every load. */
-const EF_SEARCH = 192;
+const EF_SEARCH = 1024;
 const GROWTH = 1.5;
 /** Above this share of deleted points the index is made anew. */
 const MAX_DELETED = 0.2;
@@ -83,8 +84,8 @@ export class HnswIndex implements VectorIndex {
   static async create(about: { embedder: string; dimension: number; capacity: number }): Promise<HnswIndex> {
     const { HierarchicalNSW: Graph } = await library();
     const graph = new Graph("ip", about.dimension);
-    // Finer graphs of large indexes take hours, and the search makes up for it.
-    const construction = about.capacity > 50_000 ? 120 : 200;
+    // Finer graphs of very large indexes take hours, and the search makes up for it.
+    const construction = about.capacity > 200_000 ? 120 : 200;
     graph.initIndex(Math.max(16, about.capacity), M, construction, 100);
     return new HnswIndex(graph, { ...about, construction }, []);
   }

@@ -18,6 +18,7 @@ const PATHS = z.array(z.string());
 /** Fewer allowed than this share: a scan of those is faster than the graph. */
 const SELECTIVE = 0.05;
 const MAX_COUNTS = 20_000;
+const MAX_FILTERS = 32;
 
 export interface StoredDocument {
   readonly key: number;
@@ -47,6 +48,8 @@ export class IndexReader {
   readonly #headingOf: Int32Array;
   readonly #statements = new Map<string, StatementSync>();
   readonly #counts = new Map<string, number>();
+  readonly #nearest = new Map<string, string[]>();
+  readonly #allowed = new Map<string, Allowed>();
   #exact: ExactIndex | undefined;
   #graph: Promise<HnswIndex> | undefined;
 
@@ -94,8 +97,17 @@ export class IndexReader {
     return new Int32Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength));
   }
 
-  /** Sections of the documents that pass. */
-  allowed(passes: (document: StoredDocument) => boolean): Allowed {
+  /** Sections of the documents that pass. Kept by the filter's name: agents ask with the same few again and again. */
+  allowed(filter: string, passes: (document: StoredDocument) => boolean): Allowed {
+    const known = this.#allowed.get(filter);
+    if (known !== undefined) return known;
+    const made = this.#allowedBy(passes);
+    if (this.#allowed.size >= MAX_FILTERS) this.#allowed.clear();
+    this.#allowed.set(filter, made);
+    return made;
+  }
+
+  #allowedBy(passes: (document: StoredDocument) => boolean): Allowed {
     const keys = new Set<number>();
     for (const document of this.documents.values()) if (passes(document)) keys.add(document.key);
     const bits = new Uint8Array(this.#documentOf.length);
@@ -150,8 +162,18 @@ export class IndexReader {
     return found;
   }
 
-  /** Known words nearest to one that is not known, best first. */
+  /** Known words nearest to one that is not known, best first. Kept, as the frequencies are. */
   nearestWords(word: string, limit: number, least = 0.4): string[] {
+    const key = `${limit} ${least} ${word}`;
+    const known = this.#nearest.get(key);
+    if (known !== undefined) return known;
+    const found = this.#lookUpSpelling(word, limit, least);
+    if (this.#nearest.size >= MAX_COUNTS) this.#nearest.clear();
+    this.#nearest.set(key, found);
+    return found;
+  }
+
+  #lookUpSpelling(word: string, limit: number, least: number): string[] {
     const grams = [...trigrams(word.toLowerCase())].slice(0, 60);
     if (grams.length === 0) return [];
     const rows = this.#all(

@@ -20,11 +20,16 @@ const EXACT_WEIGHT = 0.5;
 const POOL = 60;
 /** Documents that name the operator or bottleneck asked for come a little before those that name none. */
 const NAMED = 1.1;
-/** Bounds the rows that one search ranks: of the words of a question, the rarest are looked for. */
+/** Bounds the rows that one search ranks (about 1.4 µs each): of the words of a question, the rarest are looked for. */
 const ROWS = 24_000;
 const FEWEST_ROWS = 6000;
+/** Above so many sections words are common enough to be spared. */
+const LARGE = 30_000;
+const ROWS_OF_LARGE = 7000;
 const MOST_TOGETHER = 3;
 const MIN_PASSAGE_TOKENS = 60;
+/** Unknown words of one search that are looked up by spelling, identifiers first: each costs some ten milliseconds in a large index. */
+const MOST_CORRECTED = 4;
 
 /** The ids of a target and of everything that it inherits, with `any`. */
 export type Chain = ReadonlySet<string>;
@@ -83,11 +88,27 @@ function affordable(reader: IndexReader, terms: readonly string[], rows: number)
   return { terms: alone.map(({ term }) => term), together: common.length > 1 ? common : [] };
 }
 
-function searchWords(reader: IndexReader, question: Question, rows: number, allowed: Allowed): Searched {
+/** The unknown words of all phrasings that are worth looking up by spelling. */
+function unknownWords(reader: IndexReader, questions: readonly Question[]): ReadonlySet<string> {
+  const words = [
+    ...questions.flatMap((question) => question.identifiers),
+    ...questions.flatMap((question) => question.words),
+  ];
+  const unknown = [...new Set(words)].filter((word) => word.length > 4 && reader.frequency(word) === 0);
+  return new Set(unknown.slice(0, MOST_CORRECTED));
+}
+
+function searchWords(
+  reader: IndexReader,
+  question: Question,
+  bounds: { rows: number; unknown: ReadonlySet<string> },
+  allowed: Allowed,
+): Searched {
+  const { rows } = bounds;
   const terms = termsOf(question);
   const corrected = new Map<string, string[]>();
   for (const word of [...question.identifiers, ...question.words]) {
-    if (word.length <= 4 || reader.frequency(word) > 0) continue;
+    if (!bounds.unknown.has(word)) continue;
     const near = reader.nearestWords(word, 3, question.identifiers.includes(word) ? 0.4 : 0.55);
     if (near.length > 0) corrected.set(word, near);
   }
@@ -145,7 +166,9 @@ export async function searchIndex(
   const phrasings = [
     ...new Set([query.query, ...(query.alternatives ?? [])].map((text) => text.trim())),
   ].filter((text) => text !== "");
-  const allowed = reader.allowed((document) => passes(document, query, chain));
+  const { kinds, op, bottleneck } = query;
+  const filter = JSON.stringify([chain === undefined ? null : [...chain], kinds, op, bottleneck]);
+  const allowed = reader.allowed(filter, (document) => passes(document, query, chain));
   if (allowed.count === 0) {
     notes.push(
       reader.manifest.sections === 0
@@ -153,8 +176,13 @@ export async function searchIndex(
         : "no document passes these filters: leave one out (target, kinds, op or bottleneck)",
     );
   }
-  const rows = Math.max(FEWEST_ROWS, ROWS / phrasings.length);
-  const searched = phrasings.map((text) => searchWords(reader, parseQuestion(text), rows, allowed));
+  const rows =
+    reader.manifest.sections > LARGE
+      ? ROWS_OF_LARGE / phrasings.length
+      : Math.max(FEWEST_ROWS, ROWS / phrasings.length);
+  const questions = phrasings.map(parseQuestion);
+  const bounds = { rows, unknown: unknownWords(reader, questions) };
+  const searched = questions.map((question) => searchWords(reader, question, bounds, allowed));
   const { lists, note } = await searchMeaning(reader, input, phrasings, allowed, context.signal);
   if (note !== undefined) notes.push(note);
   const scores = fuse([

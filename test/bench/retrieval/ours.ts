@@ -153,7 +153,7 @@ export class OurIndex {
     const [vector] = await this.#embedder.embed([query.query], "query", context.signal);
     if (vector === undefined) return [];
     const every = (_document: StoredDocument): boolean => true;
-    const near = await this.#reader.nearest(vector, POOL, this.#reader.allowed(every));
+    const near = await this.#reader.nearest(vector, POOL, this.#reader.allowed("every", every));
     return firstOfEach(near, ({ label }) => this.#reader.headingOf(label))
       .slice(0, limit)
       .flatMap(({ label }) => {
