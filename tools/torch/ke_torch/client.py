@@ -1,0 +1,242 @@
+"""The judge's side of one host: requests, timed calls by the judge's own clock, and what became of it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from . import control, wire
+from .launch import LaunchError, Zygote
+
+TEXT_CAP = 65536
+_SIGNALS = {
+    signal.SIGSEGV: "segfault", signal.SIGBUS: "segfault", signal.SIGFPE: "arithmetic_fault", signal.SIGILL: "illegal_instruction",
+    signal.SIGSYS: "forbidden_syscall", signal.SIGXFSZ: "file_too_large", signal.SIGXCPU: "cpu_time_exceeded",
+    signal.SIGABRT: "aborted", signal.SIGKILL: "killed",
+}  # fmt: skip
+_NO_MEMORY = ("not enough memory", "out of memory", "MemoryError", "can't allocate memory", "Cannot allocate memory")
+
+
+class HostFailure(Exception):
+    """A host that gave no answer: code of docs/threat-model.md, and what is known about it."""
+
+    def __init__(self, code: str, message: str, exit_code: int = -1, signal_number: int = 0) -> None:
+        super().__init__(message)
+        self.code, self.message, self.exit_code, self.signal_number = code, message, exit_code, signal_number
+
+
+@dataclass
+class Call:
+    """Times of one call, ns."""
+
+    judge_ns: int = 0
+    inner_ns: int = 0
+    device_ns: int = 0
+    tail_ns: int = 0
+    arm_ns: int = 0
+    collect_ns: int = 0
+
+
+@dataclass
+class Answer:
+    """What a host answered, copied into the judge's memory."""
+
+    tree: Any
+    records: list[wire.Record]
+    tensors: list[torch.Tensor]
+    inputs: list[torch.Tensor]
+    probes: list[torch.Tensor]
+    patched: list[str]
+    threads: dict[str, int] = field(default_factory=dict)
+
+
+class HostClient:
+    """One host process, stopped whenever it is not its turn."""
+
+    def __init__(self, zygote: Zygote, role: str, name: str, request: dict[str, Any], seconds: dict[str, float]) -> None:
+        self.zygote, self.role, self.name, self.seconds = zygote, role, name, seconds
+        self.control_fd = control.Control.create()
+        self.page = control.Control(self.control_fd)
+        self.words = self.page.words()
+        self.inputs_fd = os.memfd_create("ke-inputs", os.MFD_CLOEXEC)
+        self.outputs_fd = os.memfd_create("ke-outputs", os.MFD_CLOEXEC)
+        self.text_fd, writer = os.pipe2(os.O_CLOEXEC)
+        fcntl.fcntl(self.text_fd, fcntl.F_SETFL, os.O_NONBLOCK)
+        self.text, self.text_total, self.sequence = b"", 0, 0
+        readable = os.open(f"/proc/self/fd/{self.inputs_fd}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self.inner, self.pid = zygote.fork(request, [self.control_fd, readable, self.outputs_fd, writer])
+        finally:
+            os.close(writer)
+            os.close(readable)
+        self.closed = False
+        self.last: dict[str, Any] = {}
+        self.hello = self._await_ready()
+
+    def _await_ready(self) -> dict[str, Any]:
+        deadline = time.monotonic() + self.seconds["load"]
+        while self.words[control.STATE * 8] != control.STATE_READY:
+            if not self.alive() or time.monotonic() > deadline:
+                text = self.drain()
+                self.close()
+                raise LaunchError(f"the {self.role} host did not start: {text[-1500:]}")
+            time.sleep(0.001)
+        answer = self._answer()
+        if "error" in answer:
+            self.close()
+            raise LaunchError(f"{self.role}: {answer['error']}")
+        return answer
+
+    def _answer(self) -> dict[str, Any]:
+        try:
+            return self.page.get_answer()
+        except (ValueError, UnicodeDecodeError) as error:
+            raise HostFailure("protocol_violation", f"the host's answer is no JSON object: {str(error)[:200]}") from error
+
+    def alive(self) -> bool:
+        """Whether it still runs; takes what it printed, so that it does not wait for us."""
+        self.drain()
+        return self.pid > 0 and self.zygote.status(self.inner) is None
+
+    def drain(self) -> str:
+        """What it printed so far, capped."""
+        with contextlib.suppress(BlockingIOError, OSError):
+            while data := os.read(self.text_fd, 65536):
+                self.text_total += len(data)
+                self.text += data[: max(0, TEXT_CAP - len(self.text))]
+        return self.text.decode(errors="replace")
+
+    def _signal(self, number: int) -> None:
+        if self.pid > 0:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(self.pid, number)
+
+    def failure(self, timed_out: bool, what: str) -> HostFailure:
+        """Why there is no answer."""
+        status = None if timed_out else self.zygote.status(self.inner)
+        if not timed_out and status is None:
+            time.sleep(0.01)
+            status = self.zygote.status(self.inner)
+        if status is None:
+            return HostFailure("call_timeout" if what == "call" else "load_timeout", f"no answer to {what} in time")
+        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        code = _SIGNALS.get(signal.Signals(number), "killed_by_signal") if number else "exited_early"
+        left = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1
+        return HostFailure(code, f"the process ended during {what}", left, number)
+
+    def _wait(self, word: int, value: int, deadline: float, what: str) -> None:
+        if not control.spin_until(self.words, word, value, self.alive, deadline):
+            raise self.failure(self.alive(), what)
+
+    def _begin(self, request: dict[str, Any], tensors: Sequence[torch.Tensor] | None) -> int:
+        if tensors is not None:
+            wire.write_tensors(self.inputs_fd, tensors)
+        self.page.put_request(request)
+        self.sequence += 1
+        self._signal(signal.SIGCONT)
+        self.words[control.COMMAND * 8] = self.sequence
+        return self.sequence
+
+    def _checked(self, what: str) -> dict[str, Any]:
+        answer = self._answer()
+        if "error" in answer:
+            text = str(answer["error"])
+            code = "load_failed" if what in ("load", "build") else "exception"
+            if any(word in text for word in _NO_MEMORY) or answer.get("code") == "out_of_memory":
+                code = "out_of_memory"
+            elif "CUDA error" in text or "AcceleratorError" in str(answer.get("kind")):
+                code = "device_fault"
+            raise HostFailure(code, text[-4000:])
+        return answer
+
+    def request(self, op: str, tensors: Sequence[torch.Tensor] | None = None, **fields: Any) -> dict[str, Any]:
+        """One command that is not timed.
+
+        @raises HostFailure when there is no answer, or it is an error.
+        """
+        sequence = self._begin({"op": op, **fields}, tensors)
+        self._wait(control.ANSWERED, sequence, time.monotonic() + self.seconds["load"], op)
+        self._signal(signal.SIGSTOP)
+        return self._checked(op)
+
+    def call(self, key: int, tensors: Sequence[torch.Tensor] | None = None, **fields: Any) -> Call:
+        """One timed call: contents, their last part by `key`, go, done. The host is stopped the moment it says done."""
+        words, found, clock = self.words, Call(), time.perf_counter_ns
+        deadline = time.monotonic() + self.seconds["call"]
+        start = clock()
+        sequence = self._begin({"op": "call", **fields}, tensors)
+        self._wait(control.ARMED, sequence, deadline, "call")
+        found.arm_ns = clock() - start
+        words[control.KEY * 8] = key & control.MASK
+        words[control.GO * 8] = sequence
+        self._wait(control.PATCHED, sequence, deadline, "call")
+        second, done = control.SECOND | sequence, control.DONE * 8
+        start = clock()
+        words[control.GO * 8] = second
+        for _ in range(100):
+            if words[done] == sequence:
+                break
+        else:
+            self._wait(control.DONE, sequence, deadline, "call")
+        found.judge_ns = clock() - start
+        self._signal(signal.SIGSTOP)
+        return found
+
+    def collect(self, found: Call, limit: int, **fields: Any) -> Answer:
+        """The answer of the last call, at most `limit` bytes of it."""
+        deadline = time.monotonic() + self.seconds["call"]
+        start = time.perf_counter_ns()
+        self._signal(signal.SIGCONT)
+        self._wait(control.ANSWERED, self.sequence, deadline, "call")
+        self.last = self._checked("call")
+        words = self.words
+        found.inner_ns, found.device_ns, found.tail_ns = (
+            int(words[w * 8]) for w in (control.INNER_NS, control.DEVICE_NS, control.TAIL_NS)
+        )
+        sequence = self._begin({"op": "collect", **fields}, None)
+        self._wait(control.ANSWERED, sequence, deadline, "call")
+        found.collect_ns = time.perf_counter_ns() - start
+        self._signal(signal.SIGSTOP)
+        answer = self._checked("call")
+        try:
+            records, tensors = wire.read_tensors(self.outputs_fd, limit)
+            outputs, probes = int(answer["outputs"]), int(answer["probes"])
+            split = len(tensors) - probes
+            if not 0 <= outputs <= split <= len(tensors):
+                raise ValueError("counts")
+            return Answer(
+                answer["tree"], records[:outputs], tensors[:outputs], tensors[outputs:split], tensors[split:],
+                [str(p)[:200] for p in answer["patched"]], {str(k): int(v) for k, v in dict(answer["threads"]).items()},
+            )  # fmt: skip
+        except (wire.WireError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise HostFailure("protocol_violation", f"what the host answered cannot be read: {str(error)[:300]}") from error
+
+    def given(self, limit: int) -> list[torch.Tensor]:
+        """The tensors that the last request's answer is about."""
+        try:
+            return wire.read_tensors(self.outputs_fd, limit)[1]
+        except (wire.WireError, OSError) as error:
+            raise HostFailure("protocol_violation", str(error)[:300]) from error
+
+    def close(self) -> None:
+        """Ends it."""
+        if self.closed:
+            return
+        self.closed = True
+        if self.zygote.status(self.inner) is None:
+            if self.pid > 0:
+                self._signal(signal.SIGKILL)
+            self.zygote.end(self.inner)
+        self.drain()
+        self.words.release()
+        self.page.close()
+        for fd in (self.control_fd, self.inputs_fd, self.outputs_fd, self.text_fd):
+            os.close(fd)

@@ -1,0 +1,115 @@
+"""FlashInfer-Trace: a definition with its Python reference, workloads, and solutions."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..wire import BY_NAME
+from . import Candidate, FormatError, Problem, TensorSpec, Workload, require
+
+
+def _size(text: str, axes: dict[str, int]) -> int:
+    """An axis name, or an arithmetic expression of axes, without evaluating code."""
+
+    def value(node: ast.AST) -> int:
+        if isinstance(node, ast.Expression):
+            return value(node.body)
+        if isinstance(node, ast.Constant) and isinstance(node.value, int):
+            return node.value
+        if isinstance(node, ast.Name) and node.id in axes:
+            return axes[node.id]
+        rules: dict[type, Callable[[int, int], int]] = {
+            ast.Add: lambda a, b: a + b,
+            ast.Sub: lambda a, b: a - b,
+            ast.Mult: lambda a, b: a * b,
+            ast.FloorDiv: lambda a, b: a // b,
+        }
+        if isinstance(node, ast.BinOp) and type(node.op) in rules:
+            return rules[type(node.op)](value(node.left), value(node.right))
+        raise FormatError(f"the size {text!r} is no axis and no expression of axes")
+
+    return value(ast.parse(text, mode="eval"))
+
+
+def _shape(tensor: dict[str, Any], axes: dict[str, int]) -> tuple[int, ...] | None:
+    shape = tensor.get("shape")
+    return None if shape is None else tuple(d if isinstance(d, int) else _size(str(d), axes) for d in shape)
+
+
+def _axes(definition: dict[str, Any], bound: dict[str, Any]) -> dict[str, int]:
+    axes = {}
+    for name, axis in definition["axes"].items():
+        if axis["type"] == "const":
+            axes[name] = int(axis["value"])
+        elif axis["type"] == "var":
+            if name not in bound:
+                raise FormatError(f"the workload does not bind the axis {name}")
+            axes[name] = int(bound[name])
+        else:
+            axes[name] = _size(str(axis["expression"]), axes)
+    return axes
+
+
+def _input(name: str, tensor: dict[str, Any], how: dict[str, Any], axes: dict[str, int], root: Path | None) -> TensorSpec:
+    shape, dtype = _shape(tensor, axes), str(tensor["dtype"])
+    if dtype not in BY_NAME:
+        raise FormatError(f"the dtype {dtype} of {name} is not carried")
+    if how.get("type") == "scalar":
+        return TensorSpec(name, dtype, shape or (), value=how["value"], scalar=True)
+    if how.get("type") == "safetensors":
+        path = Path(str(how["path"]))
+        path = path if path.is_absolute() or root is None else root / path
+        return TensorSpec(name, dtype, shape or (), path=str(path), key=str(how["tensor_key"]))
+    return TensorSpec(name, dtype, shape or (), scalar=shape is None)
+
+
+def parse_problem(definition: dict[str, Any], workloads: list[dict[str, Any]], root: Path | None) -> Problem:
+    """The problem of a definition; workloads as objects with `axes` and `inputs`, alone or inside a Trace."""
+    for key in ("name", "axes", "inputs", "outputs", "reference"):
+        if key not in definition:
+            raise FormatError(f"the definition has no {key}")
+    require(definition["reference"], ["run"], "the reference")
+    made = []
+    for k, entry in enumerate(workloads):
+        workload = entry.get("workload", entry)
+        axes = _axes(definition, workload.get("axes", {}))
+        how = workload.get("inputs", {})
+        specs = tuple(_input(n, t, how.get(n, {"type": "random"}), axes, root) for n, t in definition["inputs"].items())
+        outputs = tuple((_shape(t, axes) or (), str(t["dtype"])) for t in definition["outputs"].values())
+        made.append(
+            Workload(
+                uuid=str(workload.get("uuid", f"workload-{k}")),
+                timed=workload.get("role", "timed") != "edge",
+                tensors=specs,
+                destinations=outputs,
+            )
+        )
+    if not made:
+        raise FormatError("the job names no workload")
+    names = list(definition["outputs"])
+    return Problem(
+        name=str(definition["name"]),
+        format="flashinfer",
+        files=(("reference.py", definition["reference"].encode()),),
+        subject={"kind": "function", "file": "reference.py", "entry": "run", "outputs": names},
+        candidate_entry={"kind": "function", "outputs": names},
+        workloads=tuple(made),
+    )
+
+
+def parse_solution(solution: dict[str, Any], problem: Problem) -> Candidate:
+    """A solution's files; destination passing is the format's default."""
+    spec = solution.get("spec", {})
+    if spec.get("language", "python") not in ("python", "triton"):
+        raise FormatError(f"solutions in {spec['language']} are built elsewhere; here python and triton run")
+    file, _, function = str(spec.get("entry_point", "main.py::run")).partition("::")
+    files = tuple((str(s["path"]), str(s["content"]).encode()) for s in solution.get("sources", ()))
+    content = dict(files).get(file)
+    if content is None:
+        raise FormatError(f"the solution has no file {file}")
+    require(content.decode(), [function], "the solution")
+    passing = bool(spec.get("destination_passing_style", True))
+    return Candidate(files, {**problem.candidate_entry, "file": file, "entry": function, "passing": passing})

@@ -1,0 +1,92 @@
+"""``python -m ke_torch.judge``: one job as JSON on stdin, events as JSON lines on stdout, `done` as the closing one.
+
+With ``--serve`` a job a line, and the warm processes are kept between them. Trusted: it never imports candidate code.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+import torch
+
+from .events import Emit, take_stdout
+from .formats import FormatError
+from .job import Job, JobError, read_job
+from .launch import LaunchError
+from .session import HostFailure, Pool, Session
+from .verify import Verification
+
+
+def _run(job: Job, pool: Pool, emit: Emit) -> None:
+    from .bench import Benchmark
+    from .grade import grade
+    from .inspection import inspect_candidate
+
+    session = Session(job, pool, emit)
+    try:
+        emit("problem", name=job.problem.name, format=job.problem.format, digest=job.problem.digest, notes=list(job.problem.notes),
+             workloads=[w.uuid for w in job.problem.workloads])  # fmt: skip
+        if job.mode == "describe":
+            return
+        if job.mode == "grade":
+            grade(session)
+            return
+        passed = True
+        if job.mode in ("verify", "evaluate"):
+            verification = Verification(session)
+            passed = verification.run()
+            if passed:
+                passed = inspect_candidate(session, verification)
+        if passed and job.mode in ("benchmark", "evaluate"):
+            session.close()
+            Benchmark(session).run()
+        emit("device", device=session.device, missing=session.missing, sandbox="full" if job.sandbox else "limited",
+             confinement=session.confinement, torch=torch.__version__)  # fmt: skip
+    finally:
+        session.close()
+
+
+def judge(text: str, pool: Pool, emit: Emit) -> None:
+    """One job from its text to its closing line, whatever happens."""
+    start = time.monotonic()
+    ok = False
+    try:
+        _run(read_job(json.loads(text)), pool, emit)
+        ok = True
+    except (JobError, FormatError) as error:
+        emit("error", code="unsupported" if isinstance(error, FormatError) else "invalid_job", message=str(error)[:2000])
+    except LaunchError as error:
+        emit("error", code="infrastructure", message=str(error)[:4000])
+    except HostFailure as failure:
+        emit("error", code="reference_failed", message=f"{failure.code}: {failure.message[-3000:]}")
+    except ValueError as error:
+        emit("error", code="invalid_job", message=f"{type(error).__name__}: {error}"[:2000])
+    except Exception as error:
+        # A fault of the judge itself: told as such, never as the candidate's.
+        import traceback
+
+        emit("error", code="infrastructure", message="".join(traceback.format_exception(error))[-4000:])
+    emit("done", ok=ok, seconds=time.monotonic() - start)
+
+
+def main(argv: list[str]) -> int:
+    """See the module."""
+    emit: Any = take_stdout()
+    pool = Pool()
+    try:
+        if "--serve" in argv:
+            for line in sys.stdin:
+                if line.strip():
+                    judge(line, pool, emit)
+        else:
+            judge(sys.stdin.read(), pool, emit)
+    finally:
+        pool.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

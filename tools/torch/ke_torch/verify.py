@@ -1,0 +1,318 @@
+"""Is the candidate right? Fresh contents each trial, hidden changes of values and weights, repeats, and the float64 oracle."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+
+from . import checks
+from .client import Answer, HostClient, HostFailure
+from .compare import Difference, compare
+from .draws import TRANSFORMS, Draw, Role, change_weights, role_of, transform
+from .formats import Workload
+from .session import Session
+
+SLACK = 1 << 20
+# Where four times the baseline's own error is this share of the answer, nothing can be told.
+HOPELESS = 0.25
+
+
+@dataclass
+class Truth:
+    """What is right for one set of contents."""
+
+    eager: Answer
+    want: list[torch.Tensor]
+    allowed: float
+    own_error: float
+    cotangents: list[torch.Tensor] | None
+    changed: list[int]
+
+    @property
+    def limit(self) -> int:
+        """The most that an answer may be read of."""
+        inputs = sum(t.numel() * t.element_size() for t in self.eager.inputs)
+        return 2 * sum(self.sizes) + inputs + SLACK
+
+    @property
+    def sizes(self) -> list[int]:
+        """Bytes of each output."""
+        return [t.numel() * t.element_size() for t in self.eager.tensors]
+
+
+@dataclass
+class State:
+    """One workload's verification."""
+
+    workload: Workload
+    trials: int = 0
+    failures: int = 0
+    skipped: list[str] = field(default_factory=list)
+    worst: float = 0.0
+    own: float = 0.0
+    deterministic: bool = True
+    hopeless: bool = False
+
+
+class Reference:
+    """The hosts that tell what is right: eager in the problem's type, and the oracle in float64 where that works."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.eager: HostClient = session.start("reference", "eager")
+        self.oracle: HostClient | None = None
+        self._no_oracle = ""
+        self._start_oracle()
+
+    def _start_oracle(self) -> None:
+        try:
+            self.oracle = self.session.start("oracle", "float64", double=True)
+        except HostFailure as failure:
+            self._without(failure.message)
+
+    def _without(self, why: str) -> None:
+        if self.oracle is not None:
+            self.session.stop(self.oracle)
+        self.oracle = None
+        if not self._no_oracle:
+            self._no_oracle = why
+            self.session.emit("oracle", kind="eager", reason=why[-500:])
+
+    def restart(self) -> None:
+        """New hosts, after one of them died of what it was asked."""
+        self.session.stop(self.eager)
+        self.eager = self.session.start("reference", "eager")
+        if self.session.weights.names:
+            self.session.set_weights(self.eager, self.session.weights.tensors)
+        if self.oracle is not None:
+            self.session.stop(self.oracle)
+            self._start_oracle()
+
+    def set_weights(self, tensors: list[torch.Tensor]) -> None:
+        """Other weights for both."""
+        for host in (self.eager, self.oracle):
+            if host is not None:
+                self.session.set_weights(host, tensors)
+
+    def give(self, draws: list[Draw], roles: list[Role]) -> None:
+        """Contents for both."""
+        self.session.give(self.eager, draws, roles)
+        if self.oracle is not None:
+            try:
+                self.session.give(self.oracle, draws, roles, double=True)
+            except HostFailure as failure:
+                self._without(failure.message)
+
+    def truth(self, recipe: dict[str, object], key: int, before: list[torch.Tensor] | None, workload: Workload) -> Truth:
+        """What is right for the contents of a recipe."""
+        session, cotangents = self.session, None
+        destinations = workload.destinations
+        if session.job.backward:
+            found = self.eager.call(key, None, recipe=recipe, seed=session.build_seed, backward=False, destinations=destinations)
+            forward = self.eager.collect(found, 1 << 40)
+            generator = torch.Generator().manual_seed(session.derive("cotangents", key))
+            cotangents = [torch.randn(t.shape, generator=generator, dtype=torch.float32).to(t.dtype) for t in forward.tensors]
+        _, eager = session.ask(self.eager, recipe, 1 << 40, key, cotangents, destinations=destinations)
+        want, allowed, own = eager.tensors, 1.0, 0.0
+        if self.oracle is not None:
+            try:
+                _, wide = session.ask(self.oracle, recipe, 1 << 40, key, cotangents, double=True, destinations=destinations)
+                if [t.shape for t in wide.tensors] == [t.shape for t in eager.tensors]:
+                    want = wide.tensors
+                    own = self._error(want, eager)
+                    allowed = max(1.0, 4 * own)
+            except HostFailure as failure:
+                self._without(failure.message)
+        changed = [] if before is None else checks.inputs_changed(eager.inputs, before)
+        return Truth(eager, want, allowed, own, cotangents, changed)
+
+    def _error(self, want: list[torch.Tensor], got: Answer) -> float:
+        job = self.session.job
+        dtypes = [t.dtype for t in got.tensors]
+        return compare(want, got.tensors, got.tensors, dtypes, job.rtol, job.atol, math.inf).worst
+
+
+def judge_answer(session: Session, truth: Truth, got: Answer, before: list[torch.Tensor] | None) -> Difference:
+    """The first thing that is wrong with an answer, if any."""
+    fault = checks.structure(got, truth.eager) or checks.deferred(got)
+    if fault is not None:
+        return Difference(code=fault.code, output=fault.output, message=fault.message)
+    if before is not None:
+        changed = [k for k in checks.inputs_changed(got.inputs, before) if k not in truth.changed]
+        if changed:
+            return Difference(code="input_written", message=f"input {changed[0]} was changed")
+    job = session.job
+    dtypes = [t.dtype for t in truth.eager.tensors]
+    return compare(truth.want, truth.eager.tensors, got.tensors, dtypes, job.rtol, job.atol, truth.allowed)
+
+
+def emit_wrong(session: Session, workload: str, trial: str, d: Difference) -> None:
+    """One wrong answer as a line."""
+    session.emit(
+        "wrong", workload=workload, code=d.code, trial=trial, output=d.output, index=d.index, got=d.got, expected=d.expected,
+        got_text="" if d.got is None else repr(d.got), expected_text="" if d.expected is None else repr(d.expected),
+        wrong_elements=d.wrong, elements=d.elements, error_over_tolerance=d.worst, message=d.message,
+    )  # fmt: skip
+
+
+class Verification:
+    """All workloads of a job, one after the other, with the same hosts."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.reference = Reference(session)
+        self.candidate: HostClient | None = None
+        self.deaths = 0
+        self.passed: dict[str, bool] = {}
+        self.told: set[str] = set()
+
+    def run(self) -> bool:
+        """Whether every workload that exists is right."""
+        for workload in self.session.job.problem.workloads:
+            if self.deaths > 1:
+                break
+            self.workload(workload)
+        return bool(self.passed) and all(self.passed.values()) and self.deaths <= 1
+
+    def workload(self, workload: Workload) -> None:
+        """One workload's trials."""
+        session, state = self.session, State(workload)
+        try:
+            first = session.draw(self.reference.eager, workload, 0)
+            if first is None:
+                session.emit("skipped", workload=workload.uuid, trial="", reason="there is no such sample")
+                return
+            second = session.draw(self.reference.eager, workload, 1) or first
+        except HostFailure as failure:
+            session.report(self.reference.eager, failure, workload.uuid)
+            self.passed[workload.uuid] = False
+            return
+        roles = [role_of(t) for t in first.tensors]
+        generator = torch.Generator().manual_seed(session.derive(f"trials/{workload.uuid}", 0))
+        wanted = session.job.trials
+        trials: list[tuple[str, Draw]] = [("fresh", first), ("fresh again", second)]
+        if any(r.scale for r in roles):
+            trials += [(name, transform(first, roles, name, generator)) for name in TRANSFORMS]
+        for name, draw in trials[: max(2, wanted - 1)]:
+            if state.failures < 3 and not state.hopeless:
+                self.trial(state, name, draw, roles)
+        if state.failures < 3 and not state.hopeless and any(session.weights.parameters):
+            self.weights_trial(state, second, roles, generator)
+        self.finish(state)
+
+    def trial(self, state: State, name: str, draw: Draw, roles: list[Role]) -> None:
+        """One set of contents."""
+        session, reference, uuid = self.session, self.reference, state.workload.uuid
+        plain = name.startswith("fresh")
+        try:
+            reference.give([draw], roles)
+            truth = reference.truth({"draw": 0}, 0, draw.tensors, state.workload)
+        except HostFailure as failure:
+            if plain:
+                session.report(reference.eager, failure, uuid)
+                state.failures += 1
+                state.hopeless = True
+                return
+            state.skipped.append(name)
+            session.emit("skipped", workload=uuid, trial=name, reason=f"the reference fails: {failure.message[-300:]}")
+            reference.restart()
+            return
+        if not plain and not all(bool(torch.isfinite(t).all()) for t in truth.want if t.is_floating_point()):
+            state.skipped.append(name)
+            session.emit("skipped", workload=uuid, trial=name, reason="the reference's answer is not finite")
+            return
+        scale = max((tolerance for tolerance in self._tolerances(truth)), default=0.0)
+        if truth.allowed * scale > HOPELESS:
+            state.skipped.append(name)
+            session.emit("skipped", workload=uuid, trial=name, reason="the baseline's own error is as large as its answer")
+            return
+        state.own = max(state.own, truth.own_error)
+        first = self.answer(state, name, draw, roles, truth)
+        if first is None:
+            return
+        state.trials += 1
+        if name == "fresh":
+            again = self.answer(state, "the same contents again", draw, roles, truth, repeat=True)
+            if again is not None:
+                pairs = zip(first.tensors, again.tensors, strict=False)
+                state.deterministic = state.deterministic and all(checks.same(a, b) for a, b in pairs)
+
+    def _tolerances(self, truth: Truth) -> list[float]:
+        from .compare import tolerance_of
+
+        job = self.session.job
+        return [max(tolerance_of(t.dtype, job.rtol, job.atol)) for t in truth.eager.tensors if t.is_floating_point()]
+
+    def answer(
+        self, state: State, name: str, draw: Draw, roles: list[Role], truth: Truth, repeat: bool = False
+    ) -> Answer | None:
+        """The candidate's answer, checked; None where there is none."""
+        session, uuid = self.session, state.workload.uuid
+        host = self.candidate
+        try:
+            if host is None:
+                host = self.candidate = session.start("candidate", session.job.name)
+            if not repeat:
+                session.give(host, [draw], roles)
+            _, got = session.ask(
+                host, {"draw": 0}, truth.limit, 0, truth.cotangents, poison=truth.sizes, destinations=state.workload.destinations
+            )  # fmt: skip
+        except HostFailure as failure:
+            host = host or session.hosts[-1]
+            state.failures += 1
+            self.deaths += 1
+            state.hopeless = self.deaths > 1 or failure.code in ("call_timeout", "load_timeout", "load_failed")
+            self.deaths += 10 * (failure.code in ("call_timeout", "load_timeout", "load_failed"))
+            session.stop(host)
+            session.report(host, failure, uuid)
+            self.candidate = None
+            return None
+        d = judge_answer(session, truth, got, draw.tensors)
+        state.worst = max(state.worst, d.worst / truth.allowed)
+        if not d.ok:
+            state.failures += 1
+            emit_wrong(session, uuid, name, d)
+        for fault in checks.conduct(got):
+            if fault.code not in self.told:
+                self.told.add(fault.code)
+                state.failures += fault.code == "patched_runtime"
+                session.emit("conduct", workload=uuid, code=fault.code, message=fault.message)
+        return got
+
+    def weights_trial(self, state: State, draw: Draw, roles: list[Role], generator: torch.Generator) -> None:
+        """Other weights in the same memory; the answer has to follow."""
+        session, name = self.session, "weights changed in place"
+        why = "the weights came by seed, not by name" if session.weights_by != "state_dict" else ""
+        why = "the job says that weights are constant" if session.job.weights_constant else why
+        if why or self.candidate is None:
+            state.skipped.append(name)
+            session.emit("skipped", workload=state.workload.uuid, trial=name, reason=why or "no candidate is left")
+            return
+        weights = session.weights
+        changed = change_weights(weights.tensors, weights.parameters, generator)
+        try:
+            self.reference.set_weights(changed)
+            session.set_weights(self.candidate, changed)
+            self.trial(state, name, draw, roles)
+            self.reference.set_weights(weights.tensors)
+            if self.candidate is not None:
+                session.set_weights(self.candidate, weights.tensors)
+        except HostFailure as failure:
+            state.failures += 1
+            session.report(self.candidate or self.reference.eager, failure, state.workload.uuid)
+
+    def finish(self, state: State) -> None:
+        """The workload's line."""
+        session, host = self.session, self.candidate
+        passed = state.failures == 0 and state.trials > 0
+        self.passed[state.workload.uuid] = passed
+        session.emit(
+            "verified", workload=state.workload.uuid, trials=state.trials, passed=passed, worst_error=state.worst,
+            baseline_error=state.own, deterministic=state.deterministic, skipped=state.skipped, weights=session.weights_by,
+            oracle="float64" if self.reference.oracle is not None else "eager", confinement=session.confinement,
+            text="" if host is None else host.drain()[:8192], text_bytes=0 if host is None else host.text_total,
+        )  # fmt: skip
+        if host is not None:
+            host.text, host.text_total = b"", 0

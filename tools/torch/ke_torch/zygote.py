@@ -1,0 +1,171 @@
+"""A warm process: torch is imported, nothing is computed, the device is untouched. It forks a host for each request.
+
+It knows no secret. A request is one message with the host's descriptors; it answers the child's pid, and later how the child
+ended. What a child leaves behind (its folder, its own children) is removed here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from typing import Any
+
+import torch
+
+from . import confine
+
+MAX_FDS = 8
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def _preload(names: list[str]) -> list[str]:
+    missing = []
+    for name in names:
+        try:
+            __import__(name)
+        except ImportError:
+            missing.append(name)
+    return missing
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return [int(word) for word in file.read().split()]
+    except OSError:
+        return []
+
+
+class Zygote:
+    """Serves requests until the judge hangs up."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self.channel = channel
+        self.folders: dict[int, str] = {}
+        self.strangers = False
+
+    def serve(self) -> None:
+        """The loop."""
+        signals, other = socket.socketpair()
+        signals.setblocking(False)
+        other.setblocking(False)
+        signal.set_wakeup_fd(other.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        while True:
+            ready, _, _ = select.select([self.channel, signals], [], [])
+            if signals in ready:
+                with contextlib.suppress(BlockingIOError):
+                    while signals.recv(4096):
+                        pass
+                self.reap()
+            if self.channel in ready:
+                message, fds, _, _ = socket.recv_fds(self.channel, 65536, MAX_FDS)
+                if not message:
+                    break
+                self.handle(json.loads(message), fds)
+        for pid in list(self.folders):
+            self.end(pid)
+
+    def handle(self, request: dict[str, Any], fds: list[int]) -> None:
+        """One request: start a host, or end one."""
+        if request["op"] == "end":
+            self.end(int(request["pid"]))
+            return
+        folder = tempfile.mkdtemp(prefix="ke-host-")
+        if request["limits"]["uid"] != 0:
+            os.chown(folder, request["limits"]["uid"], request["limits"]["uid"])
+        pid = os.fork()
+        if pid == 0:
+            self.child(request, fds, folder)
+        for fd in fds:
+            os.close(fd)
+        self.folders[pid] = folder
+        self.say({"started": pid, "id": request["id"]})
+
+    def child(self, request: dict[str, Any], fds: list[int], folder: str) -> None:
+        """Becomes the host; never returns."""
+        code = 70
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.setsid()
+            high = [os.dup2(fd, 100 + k) for k, fd in enumerate(fds)]
+            null = os.open("/dev/null", os.O_RDONLY)
+            os.dup2(null, 0)
+            os.dup2(high[-1], 1)
+            os.dup2(high[-1], 2)
+            for k, fd in enumerate(high[:-1]):
+                os.dup2(fd, 3 + k, inheritable=False)
+            os.closerange(3 + len(high) - 1, 4096)
+            os.chdir(folder)
+            os.environ.update({"TMPDIR": folder, "HOME": folder, "TRITON_CACHE_DIR": f"{folder}/triton"})
+            tempfile.tempdir = folder
+            from . import host
+
+            code = host.run(request, folder)
+        except BaseException as error:
+            with contextlib.suppress(Exception):
+                print(f"ke-host: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        finally:
+            os._exit(code)
+
+    def reap(self) -> None:
+        """Collects what has ended and tells about hosts."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            folder = self.folders.pop(pid, None)
+            if folder is not None:
+                self.leftovers()
+                shutil.rmtree(folder, ignore_errors=True)
+                self.say({"ended": pid, "status": status})
+
+    def leftovers(self) -> None:
+        """What hosts started and left behind has come to this process as its child."""
+        for child in _children(os.getpid()):
+            if child not in self.folders:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(child, signal.SIGKILL)
+
+    def end(self, pid: int) -> None:
+        """Kills a host with its group; its end is told by `reap`."""
+        if pid not in self.folders:
+            return
+        for target in (-pid, pid):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(target, signal.SIGKILL)
+
+    def say(self, message: dict[str, Any]) -> None:
+        """Tells the judge; a judge that is gone is no fault."""
+        with contextlib.suppress(OSError):
+            self.channel.send(json.dumps(message).encode())
+
+
+def main() -> int:
+    """``python -m ke_torch.zygote FD MODULE…``: descriptor of the channel, and what to import beforehand."""
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    confine.die_with_parent()
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # Every thread pool that exists at a fork is broken in the child.
+    torch.set_num_threads(1)
+    missing = _preload(sys.argv[2:])
+    zygote = Zygote(channel)
+    zygote.say({"ready": os.getpid(), "missing": missing, "torch": torch.__version__})
+    zygote.serve()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
