@@ -63,10 +63,9 @@ describe("wrong usage", () => {
   it("with --json the error is the one document on stdout", async () => {
     const { code, stdout } = await cli(["targets", "cpu-x86", "--json"], { home });
     expect(code).toBe(2);
-    expect(errorSchema.parse(JSON.parse(stdout)).error).toMatchObject({
-      code: "not_found",
-      fix: "did you mean cpu-x86-64?",
-    });
+    const { error } = errorSchema.parse(JSON.parse(stdout));
+    expect(error.code).toBe("not_found");
+    expect(error.fix).toContain("did you mean cpu-x86-64");
   });
 });
 
@@ -95,7 +94,7 @@ describe("answers", () => {
   });
 
   it("a reader that has seen enough is no error", async () => {
-    const { code, stderr } = await cli(["problems", "--json"], { home, head: 1 });
+    const { code, stderr } = await cli(["problems", "--json"], { home, head: 0 });
     expect([code, stderr]).toEqual([0, ""]);
   });
 });
