@@ -1,0 +1,142 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
+import { openStore } from "../../src/store/index.ts";
+import { cli } from "./run.ts";
+
+let home: string;
+let problem: string;
+
+const REFERENCE = `#include "kernel.h"
+void kernel(const real_t *x, real_t *y, int64_t M, int64_t N) {
+  for (int64_t i = 0; i < M; i++) {
+    real_t sum = 0;
+    for (int64_t j = 0; j < N; j++) sum += x[i * N + j];
+    y[i] = sum;
+  }
+}
+`;
+
+beforeAll(() => {
+  home = mkdtempSync(join(tmpdir(), "kernelevolve-cli-"));
+  problem = join(home, "rows.json");
+  writeFileSync(
+    problem,
+    JSON.stringify({
+      definition: {
+        name: "rows",
+        op_type: "row-reduction",
+        axes: { M: { type: "var" }, N: { type: "var" } },
+        inputs: { x: { shape: ["M", "N"], dtype: "float32" } },
+        outputs: { y: { shape: ["M"], dtype: "float32" } },
+        reference_c: REFERENCE,
+        cost: { flops: "M*N" },
+      },
+      workloads: [{ uuid: "timed", axes: { M: 64, N: 512 }, role: "timed" }],
+    }),
+  );
+});
+afterAll(() => {
+  rmSync(home, { recursive: true, force: true });
+});
+
+const overviewSchema = z.object({ run: z.string(), state: z.string(), nodes: z.number() });
+const exportedSchema = z.object({
+  overview: overviewSchema,
+  files: z.array(z.object({ path: z.string(), what: z.string() })),
+});
+
+describe("a run on the command line", () => {
+  it("is searched, listed, gone on with and reported, each as one JSON document", async () => {
+    const out = join(home, "out");
+    const budget = ["--budget-nodes", "2", "--budget-seconds", "40", "--seed", "1"];
+    const searched = await cli(["evolve", "-p", problem, ...budget, "--out", out, "--json"], { home });
+    const { overview, files } = exportedSchema.parse(JSON.parse(searched.stdout));
+    expect(overview).toMatchObject({ state: "finished", nodes: 2 });
+    // 0 where a speedup is credited, 1 where the machine was too busy to say.
+    expect([0, 1]).toContain(searched.code);
+    expect(files.map((file) => file.path).every((path) => path.startsWith(out) && existsSync(path))).toBe(
+      true,
+    );
+    const { run } = overview;
+
+    const listed = await cli(["runs", "--json"], { home });
+    expect(z.array(overviewSchema).parse(JSON.parse(listed.stdout))).toMatchObject([{ run, nodes: 2 }]);
+    expect((await cli(["runs"], { home })).stdout).toContain(`run ${run}: rows@`);
+
+    // Nothing is left of its budget: going on with it changes nothing.
+    const again = await cli(["evolve", "--resume", run, "--json"], { home });
+    expect(exportedSchema.parse(JSON.parse(again.stdout)).overview).toEqual(overview);
+
+    const report = join(home, "report");
+    const told = await cli(["report", run, "--out", report, "--json"], { home });
+    expect(told.code).toBe(0);
+    const written = exportedSchema.parse(JSON.parse(told.stdout)).files.map((file) => file.path);
+    const there = readdirSync(report, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name));
+    expect(written.toSorted()).toEqual(there.toSorted());
+    expect(readFileSync(join(report, "report.html"), "utf8")).toContain(run);
+  }, 120_000);
+});
+
+describe("evaluate", () => {
+  it("looks for every file before it measures the first", async () => {
+    writeFileSync(join(home, "fine.c"), REFERENCE.replaceAll("real_t", "float"));
+    const data = join(home, "unused");
+    mkdirSync(data);
+    const args = ["evaluate", "-p", "row-reduction", "-c", "fine.c", "missing.c"];
+    const { code, stdout, stderr } = await cli(args, { home, env: { KERNELEVOLVE_HOME: data } });
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toContain("--candidate missing.c");
+    expect(stderr).not.toContain("compiling");
+  });
+
+  it("that is interrupted ends with 130, its children and its files", async () => {
+    const endless = `/* ${Math.random()} */\n${REFERENCE.replaceAll("real_t", "float").replace("{\n", "{\n  for (volatile int i = 0;;) i++;\n")}`;
+    writeFileSync(join(home, "endless.c"), endless);
+    const tmp = join(home, "tmp");
+    mkdirSync(tmp);
+    let pid = 0;
+    const ended = cli(["evaluate", "-p", "row-reduction", "-c", "endless.c", "--json"], {
+      home,
+      env: { TMPDIR: tmp, NODE_COMPILE_CACHE: join(home, "compile-cache") },
+      begun: (child) => {
+        pid = child.pid ?? 0;
+      },
+    });
+    // The judge is its child: its folder says that the candidate is being called.
+    const judging = (): boolean => readdirSync(tmp).some((name) => name.startsWith("kernelevolve-judge-"));
+    while (!judging()) await new Promise((resolve) => setTimeout(resolve, 20));
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
+    expect(children).not.toEqual([""]);
+    process.kill(pid, "SIGINT");
+    const { code, stdout, stderr } = await ended;
+    expect(code).toBe(130);
+    expect(stderr).toContain("what was recorded stays");
+    expect(z.object({ error: z.object({ code: z.string() }) }).parse(JSON.parse(stdout)).error.code).toBe(
+      "cancelled",
+    );
+    expect(readdirSync(tmp).filter((name) => !name.endsWith(".lock"))).toEqual([]);
+    expect(children.filter((child) => existsSync(`/proc/${child}`))).toEqual([]);
+    openStore(join(home, "data")).close();
+  }, 60_000);
+});
+
+describe("problems", () => {
+  it("names the abstractions that there are when asked for another", async () => {
+    const { code, stdout, stderr } = await cli(["problems", "matmul", "--abstraction", "cp"], { home });
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toMatch(/--abstraction cp is unknown to cpu-x86-64\n {2}fix: did you mean .*cpp/);
+  });
+});
