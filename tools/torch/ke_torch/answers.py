@@ -128,7 +128,9 @@ class Flattened:
             return {"n": 0}
         if _isinstance(value, (bool, int, float, complex)):
             kind = torch.bool if _isinstance(value, bool) else None
-            kind = kind or (torch.int64 if _isinstance(value, int) else torch.complex128 if _isinstance(value, complex) else torch.float64)
+            kind = kind or (
+                torch.int64 if _isinstance(value, int) else torch.complex128 if _isinstance(value, complex) else torch.float64
+            )
             self._keep(torch.tensor(value, dtype=kind), wire.FLAG_SCALAR)
             return {"t": len(self.tensors) - 1}
         if _isinstance(value, (list, tuple)):

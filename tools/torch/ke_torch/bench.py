@@ -11,43 +11,23 @@ import os
 import random
 import secrets
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from . import checks
 from .client import Answer, Call, HostClient, HostFailure
 from .compare import Difference, compare
-from .draws import Draw, Role, role_of
-from .estimate import Series, estimate, half_width, median, quantile
-from .formats import Workload
+from .draws import role_of
+from .estimate import Series, estimate
+from .reference import Reference, Truth
+from .report import CANDIDATE, CONTROL, MAIN, Bench, report
 from .session import Session
 from .thermal import Thermal
-from .verify import Reference, Truth, emit_wrong, judge_answer
+from .verify import emit_wrong, judge_answer
 
-CANDIDATE, CONTROL, MAIN = 0, 1, 2
 DRAWS = 4
 LEAST_ROUNDS, LEAST_CHECKS, TAKEN = 5, 6, 0.2
-
-
-@dataclass
-class Bench:
-    """One workload's measurements over all generations."""
-
-    workload: Workload
-    draws: list[Draw]
-    roles: list[Role]
-    names: list[str]
-    ratios: dict[int, Series] = field(default_factory=dict)
-    times: dict[int, list[Call]] = field(default_factory=dict)
-    ns: dict[int, list[float]] = field(default_factory=dict)
-    rounds: int = 0
-    rejected: int = 0
-    checked: int = 0
-    compared: int = 0
-    seconds: float = 0.0
-    conduct: set[str] = field(default_factory=set)
-    finished: bool = False
 
 
 class Stop(Exception):
@@ -71,6 +51,28 @@ def lease(session: Session) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+@contextmanager
+def own_processor() -> Iterator[None]:
+    """The judge on one processor and the hosts on the others: neither waits for the other's turn. Alone where there is one only."""
+    before = os.sched_getaffinity(0)
+    if len(before) < 2:
+        yield
+        return
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def keep_off(host: HostClient) -> None:
+    """The host runs on the processors that are not the judge's."""
+    others = set(range(os.cpu_count() or 1)) - os.sched_getaffinity(0)
+    if others:
+        with suppress(OSError):
+            os.sched_setaffinity(host.pid, others)
 
 
 class Benchmark:
@@ -102,7 +104,7 @@ class Benchmark:
             for h in range(len(names)):
                 m.ratios[h], m.times[h], m.ns[h] = Series(), [], []
             self.reference.give(draws, m.roles)
-            with lease(self.session):
+            with lease(self.session), own_processor():
                 try:
                     self.measure(m)
                 except Stop:
@@ -119,6 +121,7 @@ class Benchmark:
                 role = "candidate" if h == CANDIDATE else "control" if h == CONTROL else "baseline"
                 host = self.session.start(role, name, wrap="compile" if name == "compile" else "eager")
                 made.append(host)
+                keep_off(host)
                 self.session.give(host, m.draws, m.roles)
                 if name == "compile":
                     self.kept[name] = host
@@ -164,7 +167,9 @@ class Benchmark:
         if generations >= 2:
             i = estimate(m.ratios[MAIN], m.ratios[CONTROL])
             narrow = generations >= least and i.high / max(i.low, 1e-9) - 1 <= job.target_width
-            self.session.emit("progress", workload=m.workload.uuid, index=0, generation=tries, ratio=i.ratio, low=i.low, high=i.high)
+            self.session.emit(
+                "progress", workload=m.workload.uuid, index=0, generation=tries, ratio=i.ratio, low=i.low, high=i.high
+            )
         spent = m.seconds >= job.budget_seconds and tries >= least
         if not (narrow or spent or tries >= most):
             return
@@ -203,7 +208,11 @@ class Benchmark:
     def recipe(self, m: Bench) -> dict[str, Any]:
         """New contents: rows of two draws, a scale, and places from a third that are written last."""
         order = self.random.sample(range(len(m.draws)), len(m.draws))
-        recipe: dict[str, Any] = {"draw": order[0], "cut": self.random.random(), "scale": self.random.uniform(0.75, 1.5)}
+        recipe: dict[str, Any] = {
+            "draw": order[0],
+            "cut": self.random.random(),
+            "scale": self.random.uniform(0.75, 1.5),
+        }
         if len(order) > 1:
             recipe |= {"other": order[1], "patch": order[-1]}
         return recipe
@@ -256,59 +265,3 @@ class Benchmark:
             d.code = "timed_output_wrong"
         emit_wrong(session, m.workload.uuid, "timed call", d)
         raise Stop
-
-
-def _timing(values: list[float]) -> dict[str, float]:
-    ordered = sorted(values)
-    return {"median_ns": quantile(ordered, 0.5), "p10_ns": quantile(ordered, 0.1), "p90_ns": quantile(ordered, 0.9),
-            "samples": len(ordered)}  # fmt: skip
-
-
-def clocks(m: Bench, device: bool) -> dict[str, Any]:
-    """What the clocks say of each other, ns: gaps of candidate and baseline, and whether the candidate's gain is seen by both."""
-
-    def middle(h: int, pick: Any) -> float:
-        return median([float(pick(c)) for c in m.times[h]])
-
-    own = (lambda c: c.device_ns) if device else (lambda c: c.inner_ns)
-    gain_own = middle(MAIN, own) - middle(CANDIDATE, own)
-    gain_judge = middle(MAIN, lambda c: c.judge_ns) - middle(CANDIDATE, lambda c: c.judge_ns)
-    spread = middle(MAIN, lambda c: abs(c.judge_ns - middle(MAIN, lambda d: d.judge_ns)))
-    allowed = 5000 + 0.2 * abs(gain_own) + 2 * spread
-    late = middle(CANDIDATE, lambda c: c.collect_ns) - middle(MAIN, lambda c: c.collect_ns)
-    arm = middle(CANDIDATE, lambda c: c.arm_ns) - middle(MAIN, lambda c: c.arm_ns)
-    tail = middle(CANDIDATE, lambda c: c.tail_ns) - middle(MAIN, lambda c: c.tail_ns)
-    base = middle(MAIN, lambda c: c.judge_ns)
-    return {
-        "gain_own_ns": gain_own,
-        "gain_judge_ns": gain_judge,
-        "clocks_agree": abs(gain_own - gain_judge) <= allowed,
-        "late_collect_ns": late,
-        "late_collect": late > max(2e6, 0.5 * base),
-        "late_start_ns": arm,
-        "late_start": arm > max(2e6, 0.5 * base),
-        "unjoined_ns": tail,
-        "unjoined": tail > max(20000, 0.1 * base),
-    }
-
-
-def report(session: Session, m: Bench, device: bool) -> None:
-    """The workload's line."""
-    main = estimate(m.ratios[MAIN], m.ratios[CONTROL])
-    bias, half = half_width(m.ratios[CONTROL].middles)
-    baselines = []
-    for h in range(MAIN, len(m.names)):
-        i = estimate(m.ratios[h], m.ratios[CONTROL])
-        baselines.append({"name": m.names[h], "timing": _timing(m.ns[h]), "ratio": i.ratio, "low": i.low, "high": i.high})
-    found = clocks(m, device)
-    flags = [name for name in ("late_collect", "late_start", "unjoined") if found[name]]
-    if not found["clocks_agree"]:
-        flags.append("clock_disagreement")
-    session.emit(
-        "benchmarked", workload=m.workload.uuid, candidate=_timing(m.ns[CANDIDATE]), baselines=baselines,
-        control_bias=math.exp(abs(bias)) - 1, control_half_width=math.exp(half) - 1 if half < 50 else None,
-        pairs=len(m.ratios[MAIN].values), rejected=m.rejected, generations=len(m.ratios[MAIN].middles), rounds=m.rounds,
-        checked=m.checked, compared=m.compared, clock="device events" if device else "judge", cache=session.job.cache, clocks=found,
-        flags=flags + sorted(m.conduct), draws=len(m.draws), resolved=main.high / max(main.low, 1e-9) - 1 <= session.job.target_width,
-        seconds=m.seconds,
-    )  # fmt: skip

@@ -68,7 +68,7 @@ def _first(mask: torch.Tensor) -> int:
 
 
 def _float_kinds(d: Difference, want: torch.Tensor, also: torch.Tensor | None, got: torch.Tensor, base: int) -> torch.Tensor:
-    """NaN and infinities in the same places (or where the baseline has them too); answers which elements are compared as numbers."""
+    """NaN and infinities in the same places (or where the baseline has them too); answers which elements are numbers."""
     nan_wrong = torch.isnan(want) != torch.isnan(got)
     inf_wrong = torch.isinf(want) | torch.isinf(got)
     inf_wrong &= ~((want == got) | torch.isnan(want) | torch.isnan(got))
@@ -102,7 +102,12 @@ def compare_one(
         d.wrong = int(wrong.sum())
         if d.wrong:
             d.index = _first(wrong)
-            d.code, d.got, d.expected, d.worst = "value_mismatch", float(flat_got[d.index]), float(flat_want[d.index]), math.inf
+            d.code, d.got, d.expected, d.worst = (
+                "value_mismatch",
+                float(flat_got[d.index]),
+                float(flat_want[d.index]),
+                math.inf,
+            )
         return d
     rtol, slack = tolerance[0], tolerance[1] * _rms(flat_want) + 1e-300
     for base in range(0, flat_got.numel(), _BLOCK):

@@ -64,13 +64,17 @@ def filter_program(limits: Limits) -> bytes:
     ]
     for number in FORBIDDEN.values():
         code += _refuse(number, TRAP)
-    # Any socket but a local one; a local one only where the device's driver talks to a daemon.
-    family = [_instruction(LOAD, 16), _instruction(JEQ, AF_UNIX, 1, 0), _instruction(RET, TRAP), _instruction(LOAD, 0)]
+    # No socket but a local one, and that only where the device's driver talks to a daemon; elsewhere a local one is refused
+    # without a fuss, since libc asks a name service by it.
+    local = ALLOW if limits.allow_unix_sockets else ERRNO_EPERM
+    family = [
+        _instruction(LOAD, 16),
+        _instruction(JEQ, AF_UNIX, 1, 0),
+        _instruction(RET, TRAP),
+        _instruction(RET, local),
+    ]
     for number in (SOCKET, SOCKETPAIR):
-        if limits.allow_unix_sockets:
-            code += [_instruction(JEQ, number, 0, len(family)), *family]
-        else:
-            code += _refuse(number, TRAP)
+        code += [_instruction(JEQ, number, 0, len(family)), *family]
     if not limits.allow_processes:
         for number in PROCESSES.values():
             code += _refuse(number, TRAP)

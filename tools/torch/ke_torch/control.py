@@ -98,9 +98,7 @@ class Control:
         self._map.close()
 
 
-def spin_until(
-    words: memoryview, word: int, value: int, alive: Callable[[], bool], deadline: float, spin_s: float = 0.02
-) -> bool:
+def spin_until(words: memoryview, word: int, value: int, alive: Callable[[], bool], deadline: float, spin_s: float = 0.02) -> bool:
     """Waits until a word has the value: first turning, then asleep in short pieces. False when it will not come."""
     at, end = word * 8, time.monotonic() + spin_s
     while True:

@@ -85,13 +85,13 @@ class CpuDevice:
         """Nothing runs by itself."""
 
     def flush(self) -> None:
-        """Reads and writes more than the last-level cache holds (64 MiB at most)."""
+        """Reads and writes more than the last-level cache holds (32 MiB at most)."""
         if self._buffer is None:
             try:
                 cache = os.sysconf("SC_LEVEL3_CACHE_SIZE")
             except (ValueError, OSError):
                 cache = 0
-            size = min(max(2 * cache, 16 << 20), 64 << 20)
+            size = min(max(2 * cache, 16 << 20), 32 << 20)
             self._buffer = torch.zeros(size // 8, dtype=torch.int64)
         self._buffer.add_(1)
 

@@ -20,7 +20,21 @@ PLUMBING = frozenset(
     clone zeros_like ones_like full_like result_type numel size stride new_empty new_zeros new_ones new_empty_strided scalar_tensor
     movedim swapaxes mT""".split()  # noqa: SIM905
 )
-VENDOR = ("cublas", "cudnn", "cutlass", "ampere_", "sm80_", "sm90_", "gemm", "cub::", "at::native", "void at::", "nvjet", "xmma", "flash")
+VENDOR = (
+    "cublas",
+    "cudnn",
+    "cutlass",
+    "ampere_",
+    "sm80_",
+    "sm90_",
+    "gemm",
+    "cub::",
+    "at::native",
+    "void at::",
+    "nvjet",
+    "xmma",
+    "flash",
+)
 _TRANSFERS = ("memcpy", "memset")
 
 

@@ -99,8 +99,10 @@ def _safetensor(path: str, key: str) -> torch.Tensor:
     data = Path(path).read_bytes()
     head = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     entry = head[key]
-    names = {"F32": "float32", "F64": "float64", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
-             "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}  # fmt: skip
+    names = {
+        "F32": "float32", "F64": "float64", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32", "I16": "int16",
+        "I8": "int8", "U8": "uint8", "BOOL": "bool", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2",
+    }  # fmt: skip
     start = 8 + int.from_bytes(data[:8], "little")
     low, high = entry["data_offsets"]
     raw = torch.frombuffer(bytearray(data[start + low : start + high]), dtype=torch.uint8)

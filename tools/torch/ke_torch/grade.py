@@ -7,8 +7,8 @@ import torch
 from .client import HostFailure
 from .compare import compare
 from .draws import role_of
+from .reference import Reference, Truth
 from .session import Session
-from .verify import Reference, Truth
 
 NULLS = ("zeros", "ones", "mean", "input_copy", "random")
 

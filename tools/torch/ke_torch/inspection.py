@@ -6,8 +6,8 @@ from typing import Any
 
 from .client import HostFailure
 from .compare import Difference
-from .verify import Verification, emit_wrong
 from .session import Session
+from .verify import Verification, emit_wrong
 
 
 def inspect_candidate(session: Session, verification: Verification) -> bool:

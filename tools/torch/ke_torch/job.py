@@ -103,7 +103,11 @@ def read_candidate(value: dict[str, Any], problem: Problem) -> tuple[Candidate, 
         if "solution" in value:
             return flashinfer.parse_solution(_json(value["solution"], "solution"), problem), name
         source, _ = _text(value, "candidate")
-        spec = {"language": "python", "entry_point": "main.py::run", "destination_passing_style": bool(value.get("passing", False))}
+        spec = {
+            "language": "python",
+            "entry_point": "main.py::run",
+            "destination_passing_style": bool(value.get("passing", False)),
+        }
         return flashinfer.parse_solution({"spec": spec, "sources": [{"path": "main.py", "content": source}]}, problem), name
     source, _ = _text(value, "candidate")
     if problem.format == "kernelbench":

@@ -197,7 +197,13 @@ class Session:
         """One call and its answer, with the inputs as they are after it."""
         backward = self.job.backward
         found = host.call(
-            key, cotangents, recipe=recipe, seed=self.build_seed, backward=backward, cotangents=cotangents is not None, **fields
+            key,
+            cotangents,
+            recipe=recipe,
+            seed=self.build_seed,
+            backward=backward,
+            cotangents=cotangents is not None,
+            **fields,
         )
         return found, host.collect(found, limit, inputs=True, backward=backward)
 

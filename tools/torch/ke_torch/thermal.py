@@ -8,7 +8,13 @@ import subprocess
 from typing import Any
 
 # Bits of the reasons that spoil a measurement: software power cap and thermal, hardware slowdown, thermal and power brake.
-SPOILING = {0x4: "power cap", 0x8: "hardware slowdown", 0x20: "software thermal", 0x40: "hardware thermal", 0x80: "power brake"}
+SPOILING = {
+    0x4: "power cap",
+    0x8: "hardware slowdown",
+    0x20: "software thermal",
+    0x40: "hardware thermal",
+    0x80: "power brake",
+}
 
 
 class Thermal:
@@ -38,7 +44,13 @@ class Thermal:
             return int(self._nvml.nvmlDeviceGetCurrentClocksThrottleReasons(self._handle))
         if self._smi is None:
             return 0
-        argv = [self._smi, "-i", str(self._index), "--query-gpu=clocks_throttle_reasons.active", "--format=csv,noheader"]
+        argv = [
+            self._smi,
+            "-i",
+            str(self._index),
+            "--query-gpu=clocks_throttle_reasons.active",
+            "--format=csv,noheader",
+        ]
         try:
             said = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
             return int(said, 16)

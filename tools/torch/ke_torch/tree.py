@@ -10,7 +10,11 @@ from .wire import BY_NAME, dtype_name
 
 Json = Any
 MAX_DEPTH = 16
-_MEMORY = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last, "preserve": torch.preserve_format}
+_MEMORY = {
+    "contiguous": torch.contiguous_format,
+    "channels_last": torch.channels_last,
+    "preserve": torch.preserve_format,
+}
 
 
 class TreeError(Exception):

@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import torch
 
 from . import checks
 from .client import Answer, HostClient, HostFailure
-from .compare import Difference, compare
+from .compare import Difference, compare, tolerance_of
 from .draws import TRANSFORMS, Draw, Role, change_weights, role_of, transform
 from .formats import Workload
+from .reference import Reference, Truth
 from .session import Session
 
-SLACK = 1 << 20
 # Where four times the baseline's own error is this share of the answer, nothing can be told.
 HOPELESS = 0.25
-
-
-@dataclass
-class Truth:
-    """What is right for one set of contents."""
-
-    eager: Answer
-    want: list[torch.Tensor]
-    allowed: float
-    own_error: float
-    cotangents: list[torch.Tensor] | None
-    changed: list[int]
-
-    @property
-    def limit(self) -> int:
-        """The most that an answer may be read of."""
-        inputs = sum(t.numel() * t.element_size() for t in self.eager.inputs)
-        return 2 * sum(self.sizes) + inputs + SLACK
-
-    @property
-    def sizes(self) -> list[int]:
-        """Bytes of each output."""
-        return [t.numel() * t.element_size() for t in self.eager.tensors]
 
 
 @dataclass
@@ -54,84 +30,6 @@ class State:
     own: float = 0.0
     deterministic: bool = True
     hopeless: bool = False
-
-
-class Reference:
-    """The hosts that tell what is right: eager in the problem's type, and the oracle in float64 where that works."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.eager: HostClient = session.start("reference", "eager")
-        self.oracle: HostClient | None = None
-        self._no_oracle = ""
-        self._start_oracle()
-
-    def _start_oracle(self) -> None:
-        try:
-            self.oracle = self.session.start("oracle", "float64", double=True)
-        except HostFailure as failure:
-            self._without(failure.message)
-
-    def _without(self, why: str) -> None:
-        if self.oracle is not None:
-            self.session.stop(self.oracle)
-        self.oracle = None
-        if not self._no_oracle:
-            self._no_oracle = why
-            self.session.emit("oracle", kind="eager", reason=why[-500:])
-
-    def restart(self) -> None:
-        """New hosts, after one of them died of what it was asked."""
-        self.session.stop(self.eager)
-        self.eager = self.session.start("reference", "eager")
-        if self.session.weights.names:
-            self.session.set_weights(self.eager, self.session.weights.tensors)
-        if self.oracle is not None:
-            self.session.stop(self.oracle)
-            self._start_oracle()
-
-    def set_weights(self, tensors: list[torch.Tensor]) -> None:
-        """Other weights for both."""
-        for host in (self.eager, self.oracle):
-            if host is not None:
-                self.session.set_weights(host, tensors)
-
-    def give(self, draws: list[Draw], roles: list[Role]) -> None:
-        """Contents for both."""
-        self.session.give(self.eager, draws, roles)
-        if self.oracle is not None:
-            try:
-                self.session.give(self.oracle, draws, roles, double=True)
-            except HostFailure as failure:
-                self._without(failure.message)
-
-    def truth(self, recipe: dict[str, object], key: int, before: list[torch.Tensor] | None, workload: Workload) -> Truth:
-        """What is right for the contents of a recipe."""
-        session, cotangents = self.session, None
-        destinations = workload.destinations
-        if session.job.backward:
-            found = self.eager.call(key, None, recipe=recipe, seed=session.build_seed, backward=False, destinations=destinations)
-            forward = self.eager.collect(found, 1 << 40)
-            generator = torch.Generator().manual_seed(session.derive("cotangents", key))
-            cotangents = [torch.randn(t.shape, generator=generator, dtype=torch.float32).to(t.dtype) for t in forward.tensors]
-        _, eager = session.ask(self.eager, recipe, 1 << 40, key, cotangents, destinations=destinations)
-        want, allowed, own = eager.tensors, 1.0, 0.0
-        if self.oracle is not None:
-            try:
-                _, wide = session.ask(self.oracle, recipe, 1 << 40, key, cotangents, double=True, destinations=destinations)
-                if [t.shape for t in wide.tensors] == [t.shape for t in eager.tensors]:
-                    want = wide.tensors
-                    own = self._error(want, eager)
-                    allowed = max(1.0, 4 * own)
-            except HostFailure as failure:
-                self._without(failure.message)
-        changed = [] if before is None else checks.inputs_changed(eager.inputs, before)
-        return Truth(eager, want, allowed, own, cotangents, changed)
-
-    def _error(self, want: list[torch.Tensor], got: Answer) -> float:
-        job = self.session.job
-        dtypes = [t.dtype for t in got.tensors]
-        return compare(want, got.tensors, got.tensors, dtypes, job.rtol, job.atol, math.inf).worst
 
 
 def judge_answer(session: Session, truth: Truth, got: Answer, before: list[torch.Tensor] | None) -> Difference:
@@ -240,14 +138,10 @@ class Verification:
                 state.deterministic = state.deterministic and all(checks.same(a, b) for a, b in pairs)
 
     def _tolerances(self, truth: Truth) -> list[float]:
-        from .compare import tolerance_of
-
         job = self.session.job
         return [max(tolerance_of(t.dtype, job.rtol, job.atol)) for t in truth.eager.tensors if t.is_floating_point()]
 
-    def answer(
-        self, state: State, name: str, draw: Draw, roles: list[Role], truth: Truth, repeat: bool = False
-    ) -> Answer | None:
+    def answer(self, state: State, name: str, draw: Draw, roles: list[Role], truth: Truth, repeat: bool = False) -> Answer | None:
         """The candidate's answer, checked; None where there is none."""
         session, uuid = self.session, state.workload.uuid
         host = self.candidate

@@ -23,10 +23,28 @@ _HEAD = struct.Struct("<8sIIQ")
 _RECORD = struct.Struct("<II8qQQQ")
 _CHUNK = 1 << 30
 
-_NAMES = (
-    "float32 float64 float16 bfloat16 int64 int32 int16 int8 uint8 bool complex64 complex128 "
-    "float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz complex32 uint16 uint32 uint64"
-).split()
+_NAMES = [
+    "float32",
+    "float64",
+    "float16",
+    "bfloat16",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint8",
+    "bool",
+    "complex64",
+    "complex128",
+    "float8_e4m3fn",
+    "float8_e5m2",
+    "float8_e4m3fnuz",
+    "float8_e5m2fnuz",
+    "complex32",
+    "uint16",
+    "uint32",
+    "uint64",
+]
 DTYPES: dict[int, torch.dtype] = {k: getattr(torch, n) for k, n in enumerate(_NAMES) if hasattr(torch, n)}
 CODES: dict[torch.dtype, int] = {d: k for k, d in DTYPES.items()}
 BY_NAME: dict[str, torch.dtype] = {_NAMES[k]: d for k, d in DTYPES.items()}
@@ -102,9 +120,7 @@ def write_tensors(fd: int, tensors: Sequence[torch.Tensor], flags: Sequence[int]
         at = (at + ALIGN - 1) // ALIGN * ALIGN
         nbytes = tensor.numel() * tensor.element_size()
         shape = (*tensor.shape, *([0] * (MAX_RANK - tensor.dim())))
-        records.append(
-            _RECORD.pack(CODES[tensor.dtype], tensor.dim(), *shape, at, nbytes, 0 if flags is None else flags[k])
-        )
+        records.append(_RECORD.pack(CODES[tensor.dtype], tensor.dim(), *shape, at, nbytes, 0 if flags is None else flags[k]))
         places.append(at)
         at += nbytes
     os.ftruncate(fd, at)
