@@ -216,6 +216,7 @@ class Host:
 def run(request: dict[str, Any], folder: str) -> int:
     """Called in the forked child: confines itself, opens the device, serves."""
     page = control.Control(FD_CONTROL)
+    os.close(FD_CONTROL)
     limits = confine.Limits(**request["limits"])
     held = confine.confine(limits)
     page.set(control.STATE, control.STATE_CONFINED)
