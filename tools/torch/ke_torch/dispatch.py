@@ -8,7 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch._C._profiler import _ExperimentalConfig
+from torch.autograd import ProfilerConfig, ProfilerState
+from torch.autograd import _disable_profiler_legacy as _disable
+from torch.autograd import _enable_profiler_legacy as _enable
 
 from .device import CpuDevice, CudaDevice
 
@@ -91,17 +94,18 @@ def classify(ops: dict[str, int], kernels: dict[str, dict[str, float]], triton: 
     }
 
 
-class _Seen(TorchDispatchMode):
-    """Counts operators as they are dispatched."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ops: dict[str, int] = {}
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func._schema.name
-        self.ops[name] = self.ops.get(name, 0) + 1
-        return func(*args, **(kwargs or {}))
+def _dispatched(call: Callable[[], Any]) -> dict[str, int]:
+    """Operators by the dispatcher's own record; takes no imports and no system calls, as the full profiler does."""
+    _enable(ProfilerConfig(ProfilerState.CPU, False, False, False, False, False, _ExperimentalConfig()))
+    try:
+        call()
+    finally:
+        record = _disable()
+    ops: dict[str, int] = {}
+    for event in (event for thread in record for event in thread):
+        if event.kind() == "push" and "::" in event.name():
+            ops[event.name()] = ops.get(event.name(), 0) + 1
+    return ops
 
 
 def _profiled(call: Callable[[], Any], device: CudaDevice) -> tuple[dict[str, int], dict[str, dict[str, float]]]:
@@ -118,16 +122,14 @@ def _profiled(call: Callable[[], Any], device: CudaDevice) -> tuple[dict[str, in
 
 
 def record_dispatch(call: Callable[[], Any], device: CpuDevice | CudaDevice) -> dict[str, Any]:
-    """One call: on a device under the profiler, on the processor by the dispatcher (no kernels are launched there)."""
+    """One call: on a device under the profiler, on the processor by the dispatcher's record (no kernels are launched there)."""
     triton: dict[str, int] = {}
     restore = _count_triton(triton)
     try:
         if isinstance(device, CudaDevice):
             ops, kernels = _profiled(call, device)
         else:
-            with _Seen() as seen:
-                call()
-            ops, kernels = seen.ops, {}
+            ops, kernels = _dispatched(call), {}
     finally:
         restore()
     top = dict(sorted(kernels.items(), key=lambda item: -item[1]["us"])[:64])

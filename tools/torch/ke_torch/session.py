@@ -30,7 +30,9 @@ class Pool:
     def get(self, kind: str, job: Job) -> Zygote:
         """A warm process for this kind of host in the job's sandbox."""
         device = "cpu" if job.device == "cpu" else "cuda"
-        key = (kind, device, job.sandbox, job.threads, job.preload, job.cache_folder if kind == "trusted" else None)
+        operators = ["ke_torch.opinfo"] if kind == "trusted" and job.problem.format == "aten" else []
+        preload = (*job.preload, "ke_torch.host", *operators)
+        key = (kind, device, job.sandbox, job.threads, preload, job.cache_folder if kind == "trusted" else None)
         found = self._zygotes.get(key)
         if found is not None and found.process.poll() is not None:
             found.close()
@@ -39,7 +41,6 @@ class Pool:
             extra = {}
             if kind == "trusted" and job.cache_folder is not None:
                 extra["TORCHINDUCTOR_CACHE_DIR"] = job.cache_folder
-            preload = [*job.preload, "ke_torch.host"]
             found = self._zygotes[key] = Zygote(job.sandbox, environment(device, job.threads, extra), preload)
         return found
 

@@ -3,6 +3,7 @@ import random
 
 import pytest
 import torch
+
 from ke_torch.compare import compare_one, tolerance_of
 from ke_torch.draws import TRANSFORMS, Draw, change_weights, role_of, transform
 from ke_torch.estimate import Series, estimate, median, quantile, student

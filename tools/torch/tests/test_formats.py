@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from ke_torch.formats import FormatError, aten, backendbench, flashinfer, kernelbench, kernelbot
 from ke_torch.job import JobError, read_job
 
@@ -22,7 +23,10 @@ def test_kernelbench_is_never_executed(tmp_path: Path) -> None:
 
 
 def test_comments_and_layout_leave_the_digest_alone() -> None:
-    one, two = kernelbench.parse_problem(MODEL, "a"), kernelbench.parse_problem("# note\n" + MODEL.replace(": pass", ":\n    pass"), "b")
+    one, two = (
+        kernelbench.parse_problem(MODEL, "a"),
+        kernelbench.parse_problem("# note\n" + MODEL.replace(": pass", ":\n    pass"), "b"),
+    )
     assert one.digest == two.digest != kernelbench.parse_problem(MODEL + "x = 1\n", "c").digest
 
 
@@ -97,7 +101,9 @@ def test_kernelbot_tasks(tmp_path: Path) -> None:
     assert [n for n, _ in candidate.files] == ["submission.py"]
 
 
-@pytest.mark.parametrize("change", [{"mode": "x"}, {"device": "tpu"}, {"surprise": 1}, {"baselines": ["magic"]}, {"problem": {}}, {"candidate": None}])
+@pytest.mark.parametrize(
+    "change", [{"mode": "x"}, {"device": "tpu"}, {"surprise": 1}, {"baselines": ["magic"]}, {"problem": {}}, {"candidate": None}]
+)
 def test_wrong_jobs_are_told(change: dict[str, object]) -> None:
     good = {"problem": {"format": "kernelbench", "source": MODEL}, "candidate": {"source": "class ModelNew: pass"}}
     assert read_job(good).device == "cpu"

@@ -27,8 +27,16 @@ def ask(judge: Driver, candidate: str, problem: str = NORM, **more: Any) -> list
 
 
 def test_the_reference_as_candidate_passes(judge: Driver) -> None:
-    events = ask(judge, NORM, candidate=None) if False else judge.ask(
-        {"mode": "verify", "problem": {"format": "kernelbench", "source": NORM}, "candidate": {"source": NORM, "entry": "Model"}}
+    events = (
+        ask(judge, NORM, candidate=None)
+        if False
+        else judge.ask(
+            {
+                "mode": "verify",
+                "problem": {"format": "kernelbench", "source": NORM},
+                "candidate": {"source": NORM, "entry": "Model"},
+            }
+        )
     )
     assert passed(events) and of(events, "weights")[0]["by"] == "state_dict"
     (verified,) = of(events, "verified")
@@ -80,7 +88,11 @@ def test_grading_finds_degenerate_problems(judge: Driver) -> None:
 
 
 def test_flashinfer_definitions(judge: Driver) -> None:
-    problem = {"format": "flashinfer", "definition": DEFINITION, "workloads": [WORKLOAD, {**WORKLOAD, "axes": {"n": 5}, "uuid": "v"}]}
+    problem = {
+        "format": "flashinfer",
+        "definition": DEFINITION,
+        "workloads": [WORKLOAD, {**WORKLOAD, "axes": {"n": 5}, "uuid": "v"}],
+    }
     solution = {
         "spec": {"language": "python", "entry_point": "k.py::go"},
         "sources": [{"path": "k.py", "content": "def go(x, s, y):\n    y.copy_(x * s)\n"}],
@@ -128,7 +140,9 @@ def test_kernelbot(judge: Driver, tmp_path: Path) -> None:
 
 def test_a_copy_of_the_reference_is_neither_faster_nor_slower(judge: Driver) -> None:
     work = NORM.replace("return self.norm(x)", "return self.norm(x @ x.t() @ x)").replace("(16, 32)", "(256, 32)")
-    events = ask(judge, work.replace("Model(", "ModelNew("), work, mode="evaluate", budget_seconds=3, generations={"min": 3, "max": 6})
+    events = ask(
+        judge, work.replace("Model(", "ModelNew("), work, mode="evaluate", budget_seconds=3, generations={"min": 3, "max": 6}
+    )
     (timed,) = of(events, "benchmarked")
     (eager,) = timed["baselines"]
     assert timed["checked"] >= 3 and timed["compared"] >= timed["rounds"]
@@ -136,7 +150,9 @@ def test_a_copy_of_the_reference_is_neither_faster_nor_slower(judge: Driver) -> 
 
 
 def test_work_that_is_left_out_is_seen_as_speed(judge: Driver) -> None:
-    slow = NORM.replace("return self.norm(x)", "x = x * 1.0\n        for _ in range(60): y = self.norm(x)\n        return y").replace("(16, 32)", "(256, 256)")
+    slow = NORM.replace(
+        "return self.norm(x)", "x = x * 1.0\n        for _ in range(60): y = self.norm(x)\n        return y"
+    ).replace("(16, 32)", "(256, 256)")
     slow = slow.replace("[32]", "[256]")
     fast = OWN.replace("[32]", "[256]")
     (timed,) = of(ask(judge, fast, slow, mode="benchmark", budget_seconds=3, generations={"min": 2, "max": 4}), "benchmarked")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+
 from ke_torch import wire
 from ke_torch.tree import TreeError, decode, encode, outline
 
@@ -72,7 +73,10 @@ def test_more_than_the_limit_is_not_read(memory: int) -> None:
 
 def test_structures_come_back() -> None:
     tensors: list[torch.Tensor] = []
-    value = ([torch.ones(2), 3, 0.1, True, None, "s", (1, [torch.zeros(1)])], {"k": torch.float16, "m": torch.channels_last, "c": 1 + 2j})
+    value = (
+        [torch.ones(2), 3, 0.1, True, None, "s", (1, [torch.zeros(1)])],
+        {"k": torch.float16, "m": torch.channels_last, "c": 1 + 2j},
+    )
     tree = encode(value, tensors)
     found = decode(tree, tensors)
     assert len(tensors) == 2
