@@ -23,10 +23,12 @@ FORBIDDEN = {
     "pivot_root": 155, "chroot": 161, "unshare": 272, "setns": 308, "bpf": 321, "userfaultfd": 323,
     "io_uring_setup": 425, "keyctl": 250, "add_key": 248, "request_key": 249, "init_module": 175,
     "finit_module": 313, "kexec_load": 246, "open_by_handle_at": 304, "seccomp": 317, "clock_settime": 227,
-    "settimeofday": 164, "pidfd_open": 434, "pidfd_getfd": 438, "pidfd_send_signal": 424, "rt_sigqueueinfo": 129,
+    "settimeofday": 164, "pidfd_send_signal": 424, "rt_sigqueueinfo": 129,
     "setsid": 112, "setpgid": 109, "reboot": 169, "swapon": 167, "setpriority": 141,
 }  # fmt: skip
 PROCESSES = {"fork": 57, "vfork": 58, "execve": 59, "execveat": 322}
+# Refused without a fuss: drivers ask for them and go on without.
+REFUSED = {"pidfd_open": 434, "pidfd_getfd": 438}
 SOCKET, SOCKETPAIR, CLONE, CLONE3, TGKILL = 41, 53, 56, 435, 234
 AF_UNIX = 1
 
@@ -64,6 +66,8 @@ def filter_program(limits: Limits) -> bytes:
     ]
     for number in FORBIDDEN.values():
         code += _refuse(number, TRAP)
+    for number in REFUSED.values():
+        code += _refuse(number, ERRNO_EPERM)
     # No socket but a local one, and that only where the device's driver talks to a daemon; elsewhere a local one is refused
     # without a fuss, since libc asks a name service by it.
     local = ALLOW if limits.allow_unix_sockets else ERRNO_EPERM

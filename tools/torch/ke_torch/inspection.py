@@ -15,6 +15,7 @@ def inspect_candidate(session: Session, verification: Verification) -> bool:
     host, workloads = verification.candidate, session.job.problem.workloads
     if host is None:
         return False
+    # The host holds the inputs of the workload that came last.
     workload = workloads[-1]
     try:
         found: dict[str, Any] = host.request("profile", destinations=workload.destinations)

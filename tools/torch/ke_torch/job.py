@@ -81,7 +81,9 @@ def read_problem(value: dict[str, Any]) -> Problem:
         return kernelbench.parse_problem(*_text(value, "problem"))
     if kind == "flashinfer":
         root = Path(value["root"]) if "root" in value else None
-        return flashinfer.parse_problem(_json(value["definition"], "definition"), value.get("workloads", []), root)
+        return flashinfer.parse_problem(
+            _json(value["definition"], "definition"), value.get("workloads", []), root, bool(value.get("odd_shapes", True))
+        )
     if kind == "aten":
         return aten.parse_problem(str(value["overload"]), str(value.get("dtype", "float32")), int(value.get("samples", 4)))
     if kind == "backendbench":

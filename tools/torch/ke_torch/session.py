@@ -30,15 +30,19 @@ class Pool:
     def get(self, kind: str, job: Job) -> Zygote:
         """A warm process for this kind of host in the job's sandbox."""
         device = "cpu" if job.device == "cpu" else "cuda"
-        operators = ["ke_torch.opinfo"] if kind == "trusted" and job.problem.format == "aten" else []
-        preload = (*job.preload, "ke_torch.host", *operators)
+        # The operators' samples come from a process that sees no device: importing their database may touch one.
+        device = "cpu" if kind == "samples" else device
+        extra_modules = (
+            ["ke_torch.opinfo"] if kind == "samples" else ["torch.fx.experimental.symbolic_shapes"] if job.backward else []
+        )
+        preload = (*(job.preload if kind != "samples" else ()), "ke_torch.host", *extra_modules)
         key = (kind, device, job.sandbox, job.threads, preload, job.cache_folder if kind == "trusted" else None)
         found = self._zygotes.get(key)
         if found is not None and found.process.poll() is not None:
             found.close()
             found = None
         if found is None:
-            extra = {}
+            extra = {"TORCHINDUCTOR_COMPILE_THREADS": "1"} if kind == "trusted" else {}
             if kind == "trusted" and job.cache_folder is not None:
                 extra["TORCHINDUCTOR_CACHE_DIR"] = job.cache_folder
             found = self._zygotes[key] = Zygote(job.sandbox, environment(device, job.threads, extra), preload)
@@ -169,15 +173,28 @@ class Session:
         """Loads a state strictly; answers why it could not be."""
         return str(host.request("load_weights", tensors, names=self.weights.names)["why_not"])
 
+    def provider(self) -> HostClient:
+        """The host that makes samples of operators, on the processor."""
+        for host in self.hosts:
+            if host.role == "provider":
+                return host
+        request = {**self._request("provider"), "device": "cpu"}
+        seconds = {"load": self.job.load_seconds, "call": self.job.call_seconds}
+        host = HostClient(self.pool.get("samples", self.job), "provider", "samples", request, seconds)
+        self.hosts.append(host)
+        host.request("load", [], files=[], subject=self.job.problem.subject)
+        return host
+
     def draw(self, reference: HostClient, workload: Workload, index: int) -> Draw | None:
         """Fresh inputs from a secret seed; None where the workload turns out not to exist."""
         seed = self.derive(f"inputs/{workload.uuid}", index)
         if workload.provider is None:
             return cast_draw(describe_draw(workload, seed), self.job.dtype)
-        answer = reference.request("provide", provider=workload.provider, seed=seed, arguments=workload.arguments)
+        host = self.provider() if workload.provider == "opinfo" else reference
+        answer = host.request("provide", provider=workload.provider, seed=seed, arguments=workload.arguments)
         if answer["tree"] == {"n": 0}:
             return None
-        return cast_draw(Draw(answer["tree"], reference.given(INPUT_LIMIT)), self.job.dtype)
+        return cast_draw(Draw(answer["tree"], host.given(INPUT_LIMIT)), self.job.dtype)
 
     def give(self, host: HostClient, draws: Sequence[Draw], roles: Sequence[Role], double: bool = False) -> None:
         """Hands draws of one structure to a host."""

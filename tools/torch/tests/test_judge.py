@@ -1,5 +1,6 @@
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def test_flashinfer_definitions(judge: Driver) -> None:
         "sources": [{"path": "k.py", "content": "def go(x, s, y):\n    y.copy_(x * s)\n"}],
     }
     events = judge.ask({"mode": "verify", "problem": problem, "candidate": {"solution": solution}})
-    assert passed(events) and len(of(events, "verified")) == 2
+    assert passed(events) and len(of(events, "verified")) == 4
     idle = {**solution, "sources": [{"path": "k.py", "content": "def go(x, s, y):\n    pass\n"}]}
     assert "nan_mismatch" in codes(judge.ask({"mode": "verify", "problem": problem, "candidate": {"solution": idle}}))
     fixed = {**solution, "sources": [{"path": "k.py", "content": "def go(x, s, y):\n    y[:3].copy_((x * s)[:3])\n"}]}
@@ -168,9 +169,8 @@ def test_missing_devices_and_bad_jobs_are_infrastructure(judge: Driver) -> None:
 @pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 def test_hosts_in_bubblewrap(judge: Driver) -> None:
     user = [] if os.getuid() == 0 else ["--unshare-user"]
-    sandbox = ["bwrap", *user, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--die-with-parent", "--ro-bind", "/", "/",
-               "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--ro-bind", os.path.dirname(os.path.dirname(shutil.sys.executable)),
-               os.path.dirname(os.path.dirname(shutil.sys.executable))]  # fmt: skip
+    spaces = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev"]
+    sandbox = ["bwrap", *user, *spaces, "--proc", "/proc", "--tmpfs", "/tmp", "--ro-bind", sys.prefix, sys.prefix]
     events = ask(judge, OWN, sandbox=sandbox)
     assert passed(events), events
     assert of(events, "device")[0]["sandbox"] == "full"

@@ -66,29 +66,41 @@ def _input(name: str, tensor: dict[str, Any], how: dict[str, Any], axes: dict[st
     return TensorSpec(name, dtype, shape or (), scalar=shape is None)
 
 
-def parse_problem(definition: dict[str, Any], workloads: list[dict[str, Any]], root: Path | None) -> Problem:
+def _workload(definition: dict[str, Any], workload: dict[str, Any], k: int, root: Path | None, optional: bool) -> Workload:
+    axes = _axes(definition, workload.get("axes", {}))
+    how = workload.get("inputs", {})
+    return Workload(
+        uuid=str(workload.get("uuid", f"workload-{k}")),
+        timed=not optional and workload.get("role", "timed") != "edge",
+        tensors=tuple(_input(n, t, how.get(n, {"type": "random"}), axes, root) for n, t in definition["inputs"].items()),
+        destinations=tuple((_shape(t, axes) or (), str(t["dtype"])) for t in definition["outputs"].values()),
+        optional=optional,
+    )
+
+
+def _odd(definition: dict[str, Any], workload: dict[str, Any], root: Path | None) -> list[Workload]:
+    """Shapes beside the given ones: each variable axis one less, and all of them one; only where every input can be made."""
+    if any(how.get("type") == "safetensors" for how in workload.get("inputs", {}).values()):
+        return []
+    bound = {n: int(v) for n, v in workload.get("axes", {}).items()}
+    changes = [(f"{name}-1", {**bound, name: value - 1}) for name, value in bound.items() if value > 1]
+    if bound:
+        changes.append(("ones", dict.fromkeys(bound, 1)))
+    uuid = workload.get("uuid", "workload-0")
+    return [_workload(definition, {**workload, "axes": axes, "uuid": f"{uuid}-odd-{n}"}, 0, root, True) for n, axes in changes]
+
+
+def parse_problem(definition: dict[str, Any], workloads: list[dict[str, Any]], root: Path | None, odd: bool = False) -> Problem:
     """The problem of a definition; workloads as objects with `axes` and `inputs`, alone or inside a Trace."""
     for key in ("name", "axes", "inputs", "outputs", "reference"):
         if key not in definition:
             raise FormatError(f"the definition has no {key}")
     require(definition["reference"], ["run"], "the reference")
-    made = []
-    for k, entry in enumerate(workloads):
-        workload = entry.get("workload", entry)
-        axes = _axes(definition, workload.get("axes", {}))
-        how = workload.get("inputs", {})
-        specs = tuple(_input(n, t, how.get(n, {"type": "random"}), axes, root) for n, t in definition["inputs"].items())
-        outputs = tuple((_shape(t, axes) or (), str(t["dtype"])) for t in definition["outputs"].values())
-        made.append(
-            Workload(
-                uuid=str(workload.get("uuid", f"workload-{k}")),
-                timed=workload.get("role", "timed") != "edge",
-                tensors=specs,
-                destinations=outputs,
-            )
-        )
+    made = [_workload(definition, entry.get("workload", entry), k, root, False) for k, entry in enumerate(workloads)]
     if not made:
         raise FormatError("the job names no workload")
+    if odd:
+        made += _odd(definition, workloads[0].get("workload", workloads[0]), root)
     names = list(definition["outputs"])
     return Problem(
         name=str(definition["name"]),
