@@ -172,6 +172,9 @@ class HostClient:
         sequence = self._begin({"op": op, **fields}, tensors)
         self._wait(control.ANSWERED, sequence, time.monotonic() + self.seconds["load"], op)
         self._signal(signal.SIGSTOP)
+        if tensors:
+            # The host has its own copies; these pages are memory of the machine.
+            os.ftruncate(self.inputs_fd, 0)
         return self._checked(op)
 
     def call(self, key: int, tensors: Sequence[torch.Tensor] | None = None, **fields: Any) -> Call:
@@ -197,17 +200,23 @@ class HostClient:
         self._signal(signal.SIGSTOP)
         return found
 
-    def collect(self, found: Call, limit: int, **fields: Any) -> Answer:
-        """The answer of the last call, at most `limit` bytes of it."""
-        deadline = time.monotonic() + self.seconds["call"]
-        start = time.perf_counter_ns()
+    def finish(self, found: Call, deadline: float | None = None) -> None:
+        """Lets the host end the last call's command, and takes its own times of it."""
+        deadline = time.monotonic() + self.seconds["call"] if deadline is None else deadline
         self._signal(signal.SIGCONT)
         self._wait(control.ANSWERED, self.sequence, deadline, "call")
+        self._signal(signal.SIGSTOP)
         self.last = self._checked("call")
         words = self.words
         found.inner_ns, found.device_ns, found.tail_ns = (
             int(words[w * 8]) for w in (control.INNER_NS, control.DEVICE_NS, control.TAIL_NS)
         )
+
+    def collect(self, found: Call, limit: int, **fields: Any) -> Answer:
+        """The answer of the last call, at most `limit` bytes of it."""
+        deadline = time.monotonic() + self.seconds["call"]
+        start = time.perf_counter_ns()
+        self.finish(found, deadline)
         sequence = self._begin({"op": "collect", **fields}, None)
         self._wait(control.ANSWERED, sequence, deadline, "call")
         found.collect_ns = time.perf_counter_ns() - start
@@ -215,6 +224,7 @@ class HostClient:
         answer = self._checked("call")
         try:
             records, tensors = wire.read_tensors(self.outputs_fd, limit)
+            os.ftruncate(self.outputs_fd, 0)
             outputs, probes = int(answer["outputs"]), int(answer["probes"])
             split = len(tensors) - probes
             if not 0 <= outputs <= split <= len(tensors):

@@ -33,6 +33,7 @@ class Job:
     backward: bool = False
     weights_constant: bool = False
     require_own_kernel: bool = False
+    oracle: str = "float64"
     baselines: tuple[str, ...] = ("eager",)
     cache: str = "cold"
     threads: int = 1
@@ -49,6 +50,7 @@ class Job:
     rounds: int = 400
     lock: str | None = None
     cache_folder: str | None = None
+    candidate_cache: str | None = None
     preload: tuple[str, ...] = ()
 
 
@@ -123,7 +125,7 @@ _SIMPLE: dict[str, type] = {
     "trials": int, "rtol": float, "atol": float, "dtype": str, "backward": bool, "weights_constant": bool,
     "require_own_kernel": bool, "cache": str, "threads": int, "uid": int, "allow_processes": bool, "call_seconds": float,
     "load_seconds": float, "compile_seconds": float, "budget_seconds": float, "target_width": float, "rounds": int,
-    "lock": str, "cache_folder": str, "seed": int,
+    "lock": str, "oracle": str, "cache_folder": str, "candidate_cache": str, "seed": int,
 }  # fmt: skip
 _LISTS = ("baselines", "sandbox", "preload")
 _OTHERS = {"mode", "device", "problem", "candidate", "generations", "limits"}
@@ -161,6 +163,8 @@ def read_job(value: Any) -> Job:
     bad = set(fields.get("baselines", ())) - {"eager", "compile"}
     if bad or fields.get("cache", "cold") not in ("cold", "warm"):
         raise JobError("baselines are eager and compile; cache is cold or warm")
+    if fields.get("oracle", "float64") not in ("float64", "eager"):
+        raise JobError("oracle is float64 or eager")
     if fields.get("baselines", ("eager",))[0] != "eager":
         raise JobError("the first baseline is eager")
     return Job(mode=mode, device=device, problem=problem, candidate=candidate, name=name, **fields)

@@ -31,6 +31,8 @@ class Bench:
     checked: int = 0
     compared: int = 0
     seconds: float = 0.0
+    check_seconds: float = 0.0
+    sizes: list[int] = field(default_factory=list)
     conduct: set[str] = field(default_factory=set)
     finished: bool = False
 
@@ -47,12 +49,16 @@ def clocks(m: Bench, device: bool) -> dict[str, Any]:
     def middle(h: int, pick: Any) -> float:
         return median([float(pick(c)) for c in m.times[h]])
 
+    def collected(h: int) -> float:
+        found = [float(c.collect_ns) for c in m.times[h] if c.collect_ns > 0]
+        return median(found) if found else 0.0
+
     own = (lambda c: c.device_ns) if device else (lambda c: c.inner_ns)
     gain_own = middle(MAIN, own) - middle(CANDIDATE, own)
     gain_judge = middle(MAIN, lambda c: c.judge_ns) - middle(CANDIDATE, lambda c: c.judge_ns)
     spread = middle(MAIN, lambda c: abs(c.judge_ns - middle(MAIN, lambda d: d.judge_ns)))
     allowed = 5000 + 0.2 * abs(gain_own) + 2 * spread
-    late = middle(CANDIDATE, lambda c: c.collect_ns) - middle(MAIN, lambda c: c.collect_ns)
+    late = collected(CANDIDATE) - collected(MAIN)
     arm = middle(CANDIDATE, lambda c: c.arm_ns) - middle(MAIN, lambda c: c.arm_ns)
     tail = middle(CANDIDATE, lambda c: c.tail_ns) - middle(MAIN, lambda c: c.tail_ns)
     base = middle(MAIN, lambda c: c.judge_ns)

@@ -104,6 +104,7 @@ class Session:
             "op": "start",
             "device": job.device,
             "threads": job.threads,
+            "cache": job.candidate_cache if own else None,
             "limits": {
                 **limits,
                 "uid": job.uid if own or job.uid == 0 else job.uid + 10000,
@@ -120,7 +121,10 @@ class Session:
         job = self.job
         own = role == "candidate"
         zygote = self.untrusted if own else self.trusted
-        seconds = {"load": job.compile_seconds if wrap == "compile" else job.load_seconds, "call": job.call_seconds}
+        seconds = {"load": job.load_seconds, "call": job.call_seconds}
+        if wrap == "compile":
+            # It compiles in its first call.
+            seconds = dict.fromkeys(seconds, job.compile_seconds)
         host = HostClient(zygote, role, name, self._request(role), seconds)
         self.hosts.append(host)
         self.device = dict(host.hello.get("device") or {})

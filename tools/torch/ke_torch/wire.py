@@ -88,7 +88,7 @@ def as_bytes(tensor: torch.Tensor) -> memoryview:
         flat = torch.view_as_real(flat.resolve_conj()).reshape(-1)
     if flat.numel() == 0:
         return memoryview(b"")
-    return memoryview(flat.view(torch.uint8).numpy())
+    return flat.view(torch.uint8).numpy().data
 
 
 def _write(fd: int, data: memoryview | bytes, at: int) -> None:
@@ -162,7 +162,7 @@ def read_tensor(fd: int, record: Record) -> torch.Tensor:
     """A private copy of one tensor."""
     buffer = torch.empty(record.nbytes, dtype=torch.uint8)
     if record.nbytes > 0:
-        _read(fd, memoryview(buffer.numpy()), record.offset)
+        _read(fd, buffer.numpy().data, record.offset)
     if record.nbytes == 0:
         return torch.empty(record.shape, dtype=record.dtype)
     if record.dtype.is_complex:

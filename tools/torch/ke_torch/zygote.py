@@ -106,7 +106,9 @@ class Zygote:
                 os.dup2(fd, 3 + k, inheritable=False)
             os.closerange(3 + len(high) - 1, 4096)
             os.chdir(folder)
-            os.environ.update({"TMPDIR": folder, "HOME": folder, "TRITON_CACHE_DIR": f"{folder}/triton"})
+            cache = request.get("cache") or folder
+            os.environ.update({"TMPDIR": folder, "HOME": folder})
+            os.environ.update({"TRITON_CACHE_DIR": f"{cache}/triton", "TORCH_EXTENSIONS_DIR": f"{cache}/extensions"})
             tempfile.tempdir = folder
             from . import host
 
