@@ -117,9 +117,16 @@ describe("evaluate", () => {
     });
     // The judge is its child: its folder says that the candidate is being called.
     const judging = (): boolean => readdirSync(tmp).some((name) => name.startsWith("kernelevolve-judge-"));
-    while (!judging()) await new Promise((resolve) => setTimeout(resolve, 20));
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
-    expect(children).not.toEqual([""]);
+    const childrenOf = (): string[] =>
+      readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")
+        .split(" ")
+        .filter((child) => child !== "");
+    let children: string[] = [];
+    // The folder is there a moment before the judge is.
+    while (!judging() || children.length === 0) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      children = childrenOf();
+    }
     process.kill(pid, "SIGINT");
     const { code, stdout, stderr } = await ended;
     expect(code).toBe(130);
