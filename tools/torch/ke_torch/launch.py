@@ -184,7 +184,7 @@ class Zygote:
         """Ends it with everything that it started."""
         self.channel.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(0.5)
+            self.process.wait(3)
         kill_tree(self.process.pid)
         self.process.wait()
         self.errors.close()

@@ -71,7 +71,12 @@ def overloads(dtype: torch.dtype) -> tuple[list[str], dict[str, str]]:
         for name in getattr(torch.ops.aten, packet).overloads():
             full = packet if name == "default" else f"{packet}.{name}"
             schema = getattr(getattr(torch.ops.aten, packet), name)._schema
-            if schema.is_mutable:
+            carried = any("Tensor" in str(a.type) for a in schema.arguments) and any(
+                "Tensor" in str(r.type) for r in schema.returns
+            )
+            if not carried:
+                skipped[full] = "numbers only"
+            elif schema.is_mutable:
                 skipped[full] = "writes to its arguments"
             elif any(word in full for word in ("rand", "bernoulli", "dropout", "multinomial", "normal", "empty", "new_")):
                 skipped[full] = "random, or makes tensors without values"

@@ -71,8 +71,11 @@ class Zygote:
                 if not message:
                     break
                 self.handle(json.loads(message), fds)
-        for pid in list(self.folders):
+        for pid, folder in list(self.folders.items()):
             self.end(pid)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+            shutil.rmtree(folder, ignore_errors=True)
 
     def handle(self, request: dict[str, Any], fds: list[int]) -> None:
         """One request: start a host, or end one."""

@@ -174,3 +174,29 @@ def test_hosts_in_bubblewrap(judge: Driver) -> None:
     events = ask(judge, OWN, sandbox=sandbox)
     assert passed(events), events
     assert of(events, "device")[0]["sandbox"] == "full"
+
+
+def test_nothing_is_left_when_a_judge_ends() -> None:
+    own = Driver()
+    before = set(Path("/tmp").glob("ke-host-*"))
+    assert passed(ask(own, OWN))
+    own.close()
+    assert set(Path("/tmp").glob("ke-host-*")) <= before
+    children = [
+        p for p in Path("/proc").glob("[0-9]*/cmdline") if b"ke_torch.zygote" in _read(p) and str(own.process.pid) in _parent(p)
+    ]
+    assert children == []
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _parent(path: Path) -> str:
+    try:
+        return (path.parent / "stat").read_text().rsplit(")", 1)[1].split()[1]
+    except (OSError, IndexError):
+        return ""
