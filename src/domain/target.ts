@@ -66,10 +66,15 @@ const patternSchema = z.string().refine((text) => {
 const toolchainSchema = z.strictObject({
   program: z.string(),
   extension: z.string().regex(/^\.[a-z]+$/),
-  command: z.array(z.string()).min(1),
-  default_flags: z.array(z.string()),
+  /** Native harness only; the torch harness hands the source to its own Python. */
+  command: z.array(z.string()).default([]),
+  default_flags: z.array(z.string()).default([]),
   /** A regular expression (anchored) that every flag a candidate asks for must match. */
-  allowed_flags: z.array(patternSchema),
+  allowed_flags: z.array(patternSchema).default([]),
+  /** Torch harness only: packages that the harness's Python must have, e.g. triton. */
+  packages: z.array(z.string().regex(/^[A-Za-z0-9._-]+$/)).default([]),
+  /** Torch harness only: whether candidates compile when they run, so that they may start compilers on a device. */
+  compiles_when_run: z.boolean().default(false),
   /** Flags of the named baselines, built from the definition's reference: reference, compiler-best. */
   baselines: z.record(slugSchema, z.array(z.string())).default({}),
   remarks_flags: z.array(z.string()).default([]),
@@ -139,6 +144,15 @@ export const targetSpecSchema = z.strictObject({
     .strictObject({
       harness: z.enum(["native", "torch"]),
       metric: z.enum(["wall_time", "instructions"]),
+      /** Torch harness only. `none`: candidates are compiled for it, and nothing is run. */
+      device: z.enum(["cpu", "cuda", "none"]).optional(),
+      /** Torch harness, device cuda: which devices are meant, by the name that the driver gives. */
+      device_name: patternSchema.optional(),
+      /** What is compiled for, as compilers name it, e.g. sm_90 or gfx942. */
+      arch: z
+        .string()
+        .regex(/^[a-z]+_?[0-9a-z]+$/)
+        .optional(),
     })
     .optional(),
   dtypes: z.array(dtypeSchema).min(1),

@@ -8,6 +8,7 @@ const KNOWN = new Set([...PLACES, "{shim}", "{include}"]);
 export function checkSpec(spec: TargetSpec): SpecIssue[] {
   const programs = new Set(Object.values(spec.programs).map((one) => one.program));
   const issues: SpecIssue[] = [];
+  const torch = spec.run?.harness === "torch";
   const listed = (program: string, path: readonly (string | number)[]): void => {
     if (!programs.has(program))
       issues.push({
@@ -18,8 +19,9 @@ export function checkSpec(spec: TargetSpec): SpecIssue[] {
   for (const [name, toolchain] of Object.entries(spec.abstractions)) {
     const path = ["abstractions", name];
     listed(toolchain.program, [...path, "program"]);
-    issues.push(...checkToolchain(toolchain, path));
+    issues.push(...(torch ? checkTorchToolchain(toolchain, path) : checkToolchain(toolchain, path)));
   }
+  issues.push(...checkRun(spec));
   for (const [index, profiler] of spec.profilers.entries())
     listed(profiler.program, ["profilers", index, "program"]);
   if (spec.run !== undefined && !spec.family && Object.keys(spec.abstractions).length === 0)
@@ -59,5 +61,32 @@ function checkToolchain(toolchain: Toolchain, path: readonly (string | number)[]
         path: [...path, "default_flags", index],
         message: `${flag} is not one of allowed_flags`,
       });
+  return issues;
+}
+
+/** The torch harness runs sources in its own Python: a command or flags would do nothing. */
+function checkTorchToolchain(toolchain: Toolchain, path: readonly (string | number)[]): SpecIssue[] {
+  return (["command", "default_flags", "allowed_flags", "remarks_flags"] as const)
+    .filter((field) => toolchain[field].length > 0)
+    .map((field) => ({ path: [...path, field], message: "has no effect with the torch harness" }));
+}
+
+function checkRun(spec: TargetSpec): SpecIssue[] {
+  const { run } = spec;
+  if (run === undefined) return [];
+  if (run.harness === "native") {
+    return (["device", "device_name", "arch"] as const)
+      .filter((field) => run[field] !== undefined)
+      .map((field) => ({ path: ["run", field], message: "has no effect with the native harness" }));
+  }
+  const issues: SpecIssue[] = [];
+  if (run.device === undefined)
+    issues.push({ path: ["run"], message: "lacks device: cpu, cuda, or none (compiled for, not run)" });
+  if (run.device === "cuda" && run.device_name === undefined && !spec.family)
+    issues.push({ path: ["run"], message: "lacks device_name: the driver's name of the devices meant" });
+  if (run.device !== "cuda" && run.device_name !== undefined)
+    issues.push({ path: ["run", "device_name"], message: `has no effect on device ${run.device ?? ""}` });
+  if (run.device === "none" && run.arch === undefined && !spec.family)
+    issues.push({ path: ["run"], message: "lacks arch: what is compiled for" });
   return issues;
 }

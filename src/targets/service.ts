@@ -11,6 +11,7 @@ import {
 import { type InstallPlace, packageManager } from "../platform/install.ts";
 import { nearest } from "../platform/nearest.ts";
 import { probeSandbox } from "../platform/sandbox-probe.ts";
+import { probeTorch } from "../platform/torch-environment.ts";
 import {
   type LoadedTarget,
   type LoadedTargets,
@@ -109,6 +110,7 @@ export class Targets implements TargetService {
       counters: await probeCounters({ fresh }),
       place: this.#options.place ?? {},
       // The package and the folders that the user named; not the one that the server was started in.
+      torch: () => probeTorch(),
       trusted: folders.slice(0, -1).some((folder) => target.folder.startsWith(`${folder}/`)),
     });
   }
@@ -130,6 +132,7 @@ export class Targets implements TargetService {
     this.#machine = machine;
     const sandbox = await probeSandbox({ fresh: true });
     await probeCounters({ fresh: true });
+    await probeTorch({ fresh: true });
     this.#status.clear();
     const targets = await Promise.all((await this.list()).map((spec) => this.status(spec.id)));
     return {

@@ -1,9 +1,11 @@
 import type { Check, TargetSpec, TargetStatus } from "../domain/index.ts";
 import { type InstallPlace, installCommand } from "../platform/install.ts";
 import type { SandboxProbe } from "../platform/sandbox-probe.ts";
+import type { TorchEnvironment } from "../platform/torch-environment.ts";
 import { which } from "../platform/which.ts";
 import { deviceName, type Machine } from "./machine.ts";
 import { type Counters, checkProgram, tryToolchain } from "./probe.ts";
+import { devicesOf, torchChecks } from "./torch-status.ts";
 
 export interface Here {
   readonly machine: Machine;
@@ -12,6 +14,8 @@ export interface Here {
   readonly place: InstallPlace;
   /** Whether the target's own compiler command may be tried outside a sandbox. */
   readonly trusted: boolean;
+  /** The Python that judges torch candidates; asked only for targets that need it. */
+  readonly torch: () => Promise<TorchEnvironment>;
 }
 
 /** The sandbox as a check: without it everything still works, and says so. */
@@ -71,8 +75,31 @@ async function toolchainChecks(spec: TargetSpec, here: Here): Promise<Check[]> {
   );
 }
 
+/** As `checkTarget`, for targets that are run by Python with torch. */
+async function checkTorchTarget(spec: TargetSpec, here: Here): Promise<TargetStatus> {
+  const environment = await here.torch();
+  const { checks, capabilities } = torchChecks(spec, environment);
+  const onMachine = machineCheck(spec, here.machine);
+  const can = (what: boolean): boolean => onMachine.ok && what;
+  return {
+    id: spec.id,
+    title: spec.title,
+    usable: can(capabilities.verify),
+    capabilities: {
+      compile: can(capabilities.compile),
+      verify: can(capabilities.verify),
+      benchmark: can(capabilities.benchmark),
+      profile: can(capabilities.profile),
+    },
+    sandbox: here.sandbox.kind,
+    device: devicesOf(spec, environment)[0]?.name ?? deviceName(here.machine),
+    checks: [onMachine, ...checks, sandboxCheck(here.sandbox)],
+  };
+}
+
 /** What of a target can be used on this machine, and the command that installs what is missing. */
 export async function checkTarget(spec: TargetSpec, here: Here): Promise<TargetStatus> {
+  if (spec.run?.harness === "torch" && !spec.family) return await checkTorchTarget(spec, here);
   const { machine, sandbox, counters, place } = here;
   const programs = await Promise.all(
     Object.entries(spec.programs).map(async ([name, program]) => ({

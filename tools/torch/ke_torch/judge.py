@@ -30,7 +30,8 @@ def _run(job: Job, pool: Pool, emit: Emit) -> None:
     session = Session(job, pool, emit)
     try:
         emit("problem", name=job.problem.name, format=job.problem.format, digest=job.problem.digest, notes=list(job.problem.notes),
-             workloads=[w.uuid for w in job.problem.workloads])  # fmt: skip
+             workloads=[w.uuid for w in job.problem.workloads], timed=[w.uuid for w in job.problem.workloads if w.timed],
+             optional=[w.uuid for w in job.problem.workloads if w.optional])  # fmt: skip
         if job.mode == "describe":
             return
         if job.mode == "grade":

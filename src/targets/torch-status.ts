@@ -1,0 +1,70 @@
+import type { Check, TargetSpec, TargetStatus } from "../domain/index.ts";
+import { type CudaDevice, TORCH_FIX, type TorchEnvironment } from "../platform/torch-environment.ts";
+
+/** Devices of this machine that a target means. */
+export function devicesOf(spec: TargetSpec, environment: TorchEnvironment): readonly CudaDevice[] {
+  const wanted = spec.run?.device_name;
+  if (spec.run?.device !== "cuda" || wanted === undefined) return [];
+  const pattern = new RegExp(`^(?:${wanted})$`);
+  return environment.devices.filter((device) => pattern.test(device.name));
+}
+
+/** What a target of the torch harness lacks here: Python with torch, the packages of each abstraction, the device. */
+export function torchChecks(
+  spec: TargetSpec,
+  environment: TorchEnvironment,
+): { checks: Check[]; capabilities: TargetStatus["capabilities"] } {
+  const python = environment.python !== undefined;
+  const checks: Check[] = [
+    {
+      name: "python with torch",
+      ok: python,
+      optional: false,
+      detail: environment.detail,
+      ...(python ? {} : { fix: TORCH_FIX }),
+    },
+  ];
+  let abstractions = 0;
+  for (const [name, toolchain] of Object.entries(spec.abstractions)) {
+    const missing = toolchain.packages.filter((one) => environment.packages[one] === undefined);
+    if (python && missing.length === 0) abstractions += 1;
+    if (toolchain.packages.length === 0) continue;
+    const have = toolchain.packages.map((one) => `${one} ${environment.packages[one] ?? "missing"}`);
+    checks.push({
+      name: `abstraction ${name}`,
+      ok: python && missing.length === 0,
+      optional: true,
+      detail: python ? have.join(", ") : "needs Python with torch first",
+      ...(python && missing.length > 0
+        ? { fix: `${environment.python ?? "python3"} -m pip install ${missing.join(" ")}` }
+        : {}),
+    });
+  }
+  const { device } = spec.run ?? {};
+  const found = devicesOf(spec, environment);
+  const present = device === "cpu" || found.length > 0;
+  if (device === "cuda") {
+    const others = environment.devices.map((one) => one.name).join(", ");
+    checks.push({
+      name: "device",
+      ok: present,
+      optional: true,
+      detail: present
+        ? found.map((one) => `${one.name} (capability ${one.capability})`).join(", ")
+        : `no device of this kind here: ${others === "" ? environment.whyNoDevice : `there is ${others}`}; candidates can be compiled, not run`,
+    });
+  }
+  if (device === "none")
+    checks.push({
+      name: "device",
+      ok: false,
+      optional: true,
+      detail: "candidates are compiled for it ahead of time; nothing is run on it",
+    });
+  const compile = abstractions > 0;
+  const verify = compile && present;
+  return {
+    checks,
+    capabilities: { compile, verify, benchmark: verify, profile: verify && spec.profilers.length > 0 },
+  };
+}
