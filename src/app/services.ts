@@ -10,6 +10,7 @@ import {
   type RunOverview,
   type Services,
   stageSchema,
+  usageSchema,
   type WorkContext,
   workloadSchema,
 } from "../domain/index.ts";
@@ -50,6 +51,8 @@ const submitArgs = z.object({
   proposer: z.string(),
   tunables: z.record(z.string(), z.string()).optional(),
   benchmark_seconds: z.number().optional(),
+  usage: usageSchema.optional(),
+  deferred: z.array(z.string()).optional(),
 });
 const driveArgs = z.object({ run: z.string(), driver: z.string() });
 const exportArgs = z.object({ run: z.string(), directory: z.string().optional() });
@@ -130,12 +133,14 @@ export function createServices(
     summary(await evolution.prepare(run, context)),
   );
   handle("submit", submitArgs, async (args, context) => {
-    const { tunables, benchmark_seconds, ...input } = args;
+    const { tunables, benchmark_seconds, usage, deferred, ...input } = args;
     const result = await evolution.submit(
       {
         ...input,
         ...(tunables === undefined ? {} : { tunables }),
         ...(benchmark_seconds === undefined ? {} : { benchmark_seconds }),
+        ...(usage === undefined ? {} : { usage }),
+        ...(deferred === undefined ? {} : { deferred }),
       },
       context,
     );

@@ -22,6 +22,10 @@ export const budgetSchema = z.object({
   stall: z.int().min(1).max(1_000_000).optional(),
   target_speedup: z.number().positive().max(1e6).optional(),
   roofline: z.number().positive().max(1).optional(),
+  /** Tokens of language models, in and out, as proposers report them. */
+  tokens: z.int().min(1).max(1e12).optional(),
+  /** What proposers report having paid, in any one currency; US dollars by convention. */
+  cost: z.number().positive().max(1e9).optional(),
 });
 export type Budget = z.infer<typeof budgetSchema>;
 
@@ -30,8 +34,28 @@ export const spentSchema = z.object({
   seconds: z.number(),
   device_seconds: z.number(),
   since_best: z.int(),
+  tokens: z.int(),
+  cost: z.number(),
 });
 export type Spent = z.infer<typeof spentSchema>;
+
+/** What a language model used for one child, as its proposer reports it. */
+export const usageSchema = z.strictObject({
+  input_tokens: z.int().min(0).max(1e9),
+  output_tokens: z.int().min(0).max(1e9),
+  /** In the currency of the run's budget; US dollars by convention. */
+  cost: z.number().min(0).max(1e6).optional(),
+  model: z.string().min(1).max(120).optional(),
+});
+export type Usage = z.infer<typeof usageSchema>;
+
+/**
+ * What the context-memory report of an expansion holds: `parent` the parent's own results, bottleneck and lineage, `siblings`
+ * what its other children tried, `both`, or `none` (a clean start from the source alone).
+ */
+export const MEMORY_MODES = ["parent", "siblings", "both", "none"] as const;
+export const memoryModeSchema = z.enum(MEMORY_MODES);
+export type MemoryMode = z.infer<typeof memoryModeSchema>;
 
 export const RUN_STATES = ["open", "finished", "cancelled"] as const;
 export const runSchema = z.object({
@@ -45,6 +69,10 @@ export const runSchema = z.object({
   policy_params: z.record(z.string(), z.number()),
   budget: budgetSchema,
   seed: z.int(),
+  /** Default memory mode of its expansions; absent in runs older than the choice: both. */
+  memory: memoryModeSchema.optional(),
+  /** Probability with which an expansion is shown kernels of earlier runs; absent in runs older than the choice: 0. */
+  prior_kernels: z.number().min(0).max(1).optional(),
   state: z.enum(RUN_STATES),
   stop_reason: z.string().optional(),
   created_at: z.string(),
@@ -76,6 +104,12 @@ export const nodeSchema = z.object({
   island: z.int(),
   claim: z.string().optional(),
   proposer: z.string(),
+  usage: usageSchema.optional(),
+  /** Ideas that the proposer put off, for whoever goes on from here. Untrusted text. */
+  deferred: z.array(z.string().max(200)).max(5).optional(),
+  /** How its prompt was made: as in the claim. */
+  memory: memoryModeSchema.optional(),
+  prior_kernels: z.array(z.string()).optional(),
   device_seconds: z.number(),
   created_at: z.string(),
 });
@@ -89,6 +123,12 @@ export const claimSchema = z.object({
   phase: z.enum(["draft", "expand"]),
   island: z.int(),
   proposer: z.string(),
+  memory: memoryModeSchema.optional(),
+  /** Whether the draw was for kernels of earlier runs. */
+  prior: z.boolean().optional(),
+  /** Ids of the documents and of the earlier kernels that its prompt shows; known once the prompt is. */
+  documents: z.array(z.string()).optional(),
+  prior_kernels: z.array(z.string()).optional(),
   created_at: z.string(),
   expires_at: z.string(),
   state: z.enum(["open", "submitted", "expired"]),

@@ -2,7 +2,7 @@ import type { EvaluationRecord, Stage } from "./evaluation.ts";
 import type { Job, WorkContext } from "./job.ts";
 import type { KnowledgeService } from "./knowledge.ts";
 import type { Definition, Problem, Workload } from "./problem.ts";
-import type { Budget, Claim, Node, PolicyName, Run, Spent } from "./run.ts";
+import type { Budget, Claim, MemoryMode, Node, PolicyName, Run, Spent, Usage } from "./run.ts";
 import type { Dtype } from "./scalar.ts";
 import type { DoctorReport, Peaks, TargetSpec, TargetStatus } from "./target.ts";
 
@@ -128,6 +128,8 @@ export interface BudgetLeft {
   readonly device_seconds?: number;
   /** Nodes that may still fail to improve before the run stalls. */
   readonly stall?: number;
+  readonly tokens?: number;
+  readonly cost?: number;
 }
 
 export interface RunOverview {
@@ -169,6 +171,13 @@ export interface SubmitInput {
    * what cannot win costs little. Must be below `benchmark_seconds`.
    */
   readonly screen_seconds?: number;
+  /**
+   * What models used for this claim in all. Counted once, when the claim is answered (also by a twin). Required of agents
+   * where the run is bounded by tokens or cost.
+   */
+  readonly usage?: Usage;
+  /** Ideas put off, at most 5 lines of 200 characters: shown to whoever goes on from this node. */
+  readonly deferred?: readonly string[];
 }
 
 export interface EvolutionService {
@@ -181,6 +190,10 @@ export interface EvolutionService {
     policy_params?: Record<string, number>;
     budget: Budget;
     seed?: number;
+    /** Default both. */
+    memory?: MemoryMode;
+    /** Probability of showing kernels of earlier runs; default 0.1, 0 for the controls one-shot and best-of-n. */
+    prior_kernels?: number;
     idempotency_key?: string;
   }): Promise<Run>;
   /** `as_of`: as it stood when that step had been recorded (time travel; nodes are insert-only). */
@@ -209,7 +222,13 @@ export interface EvolutionService {
   next(
     run: string,
     proposer: string,
-    options?: { ttl_seconds?: number; token_budget?: number; context?: WorkContext },
+    options?: {
+      ttl_seconds?: number;
+      token_budget?: number;
+      /** Default: the run's. */
+      memory?: MemoryMode;
+      context?: WorkContext;
+    },
   ): Promise<Expansion>;
   /**
    * Evaluates and records a child. Durable before it returns; the same claim submitted twice with the same
@@ -226,6 +245,11 @@ export interface EvolutionService {
     finished: boolean;
     duplicate_of?: string;
   }>;
+  /**
+   * Counts what a model used without making a child (an answer that was no kernel, a summary). `key` names the charge: the
+   * same key a second time counts nothing. What led to a child goes with `submit` instead.
+   */
+  charge(run: string, key: string, usage: Usage): Promise<RunOverview>;
   /** Ends a run by hand; its nodes stay. */
   stop(run: string, reason: string): Promise<RunOverview>;
   /** The report on its own, as text: self-contained HTML, or Markdown. */

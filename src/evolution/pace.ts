@@ -33,5 +33,7 @@ export function usedShare(budget: Budget, left: BudgetLeft): number {
     share(budget.nodes, left.nodes),
     share(budget.seconds, left.seconds),
     share(budget.device_seconds, left.device_seconds),
+    share(budget.tokens, left.tokens),
+    share(budget.cost, left.cost),
   );
 }

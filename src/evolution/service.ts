@@ -1,6 +1,6 @@
 import { KernelEvolveError } from "../domain/errors.ts";
 import type { WorkContext } from "../domain/job.ts";
-import type { Node, Run } from "../domain/run.ts";
+import type { Node, Run, Usage } from "../domain/run.ts";
 import type { EvolutionService, Expansion, RunOverview, SubmitInput } from "../domain/services.ts";
 import { ActivityClock } from "./activity.ts";
 import { Archiving } from "./archiving.ts";
@@ -18,6 +18,7 @@ import { newRun } from "./starting.ts";
 import { RunStates } from "./states.ts";
 import { runEnded, Submitting } from "./submitting.ts";
 import { stopReason } from "./termination.ts";
+import { checkedKey, checkedUsage } from "./usage.ts";
 
 /** For work that nobody watches. */
 const UNWATCHED: WorkContext = { signal: new AbortController().signal, report: () => undefined };
@@ -145,6 +146,12 @@ export class Evolution implements EvolutionService {
     };
   }
 
+  async charge(run: string, key: string, usage: Usage): Promise<RunOverview> {
+    this.#states.run(run);
+    this.#deps.graph.addUsage(run, checkedKey(key), checkedUsage(usage));
+    return this.get(run);
+  }
+
   async stop(run: string, reason: string): Promise<RunOverview> {
     const current = this.#settle(run);
     if (current.state === "open") this.#end(current, "cancelled", reason.slice(0, 500));
@@ -177,7 +184,7 @@ export class Evolution implements EvolutionService {
     this.#clock.settle(id);
     const state = this.#states.of(run);
     const reason = stopReason(run.budget, {
-      spent: state.spent(this.#deps.graph.activeSeconds(id)),
+      spent: state.spent(this.#deps.graph.activeSeconds(id), this.#deps.graph.used(id)),
       best: state.best,
     });
     return reason === null ? run : this.#end(run, "finished", reason);

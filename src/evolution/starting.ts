@@ -77,10 +77,10 @@ function checkedBudget(budget: Budget): Budget {
       `budget.${issue?.path.join(".") ?? ""}: ${issue?.message ?? "malformed"}`,
     );
   }
-  const { nodes, seconds, device_seconds: device, stall } = parsed.data;
-  if (nodes === undefined && seconds === undefined && device === undefined && stall === undefined) {
+  const { target_speedup: _speedup, roofline: _roofline, ...bounds } = parsed.data;
+  if (Object.values(bounds).every((bound) => bound === undefined)) {
     throw new KernelEvolveError("invalid_argument", "budget: nothing bounds the run", {
-      fix: 'Give at least one of nodes, seconds, device_seconds, stall; for example {"nodes": 50}.',
+      fix: 'Give at least one of nodes, seconds, device_seconds, tokens, cost, stall; for example {"nodes": 50}.',
     });
   }
   return parsed.data;

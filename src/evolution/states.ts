@@ -1,7 +1,7 @@
 import { KernelEvolveError } from "../domain/errors.ts";
 import type { Node, Run, Spent } from "../domain/run.ts";
 import type { RunOverview } from "../domain/services.ts";
-import type { GraphRepository } from "../store/index.ts";
+import type { GraphRepository, Used } from "../store/index.ts";
 import { type Policy, Population, policies, resolveParameters } from "./selection/index.ts";
 import type { Parameters } from "./selection/policy.ts";
 import { budgetLeft } from "./termination.ts";
@@ -53,13 +53,15 @@ export class RunState {
     return this.population.elite().length + this.population.repairable(depth).length;
   }
 
-  spent(seconds: number): Spent {
+  spent(seconds: number, used: Used): Spent {
     const nodes = this.population.size;
     return {
       nodes,
       seconds,
       device_seconds: this.#deviceSeconds,
       since_best: this.#best === null ? nodes : this.population.lastStep - this.#bestStep,
+      tokens: used.tokens,
+      cost: used.cost,
     };
   }
 }
@@ -102,7 +104,10 @@ export class RunStates {
     const nodes = this.#graph.nodes(run.id, { up_to_step: step, order: "step" });
     state.absorb(nodes);
     const last = nodes.at(-1)?.created_at ?? run.created_at;
-    const spent = state.spent(Math.max(0, (Date.parse(last) - Date.parse(run.created_at)) / 1000));
+    const spent = state.spent(
+      Math.max(0, (Date.parse(last) - Date.parse(run.created_at)) / 1000),
+      this.#graph.usedUntil(run.id, last),
+    );
     return {
       run,
       spent,
@@ -118,7 +123,7 @@ export class RunStates {
 
   overview(run: Run, seedsLeft: number): RunOverview {
     const state = this.of(run);
-    const spent = state.spent(this.#graph.activeSeconds(run.id));
+    const spent = state.spent(this.#graph.activeSeconds(run.id), this.#graph.used(run.id));
     return {
       run,
       spent,

@@ -2,7 +2,7 @@ import { candidateSourceSchema } from "../domain/candidate.ts";
 import { KernelEvolveError } from "../domain/errors.ts";
 import type { EvaluationRecord } from "../domain/evaluation.ts";
 import type { WorkContext } from "../domain/job.ts";
-import type { Claim, Node, Run } from "../domain/run.ts";
+import type { Claim, Node, Run, Usage } from "../domain/run.ts";
 import type { SubmitInput } from "../domain/services.ts";
 import { applyTunables } from "../evaluation/candidate/header.ts";
 import { sha256 } from "../platform/hash.ts";
@@ -12,6 +12,7 @@ import { measuredPart } from "./node-from-record.ts";
 import { duplicateKey } from "./normalise.ts";
 import { newId } from "./starting.ts";
 import type { RunStates } from "./states.ts";
+import { requiredUsage } from "./usage.ts";
 
 /** A claim does not expire while its child is evaluated: it is renewed with every heartbeat, and after a crash expires within this time. */
 const RENEWAL_MS = 30_000;
@@ -79,12 +80,13 @@ export class Submitting {
     const parents = this.#parents(run, claim, input.parents);
     if (claim.node !== undefined) return this.#before(claim, claim.node, key);
     if (run.state !== "open") throw runEnded(run);
+    const operator = input.operator ?? "agent";
+    const usage = requiredUsage(run, operator, input.usage);
     const twin = this.#deps.graph.twin(run.id, key);
     if (twin !== undefined && twin.status !== "infrastructure_error") {
-      this.#deps.graph.answerClaim(claim.id, twin.id);
+      this.#deps.graph.answerClaim(claim.id, twin.id, usage);
       return { node: twin, record: await this.#deps.evaluations.get(twin.evaluation), duplicateOf: twin.id };
     }
-    const operator = input.operator ?? "agent";
     const began = Date.now();
     this.#deps.graph.renewClaim(claim.id, began + RENEWAL_MS);
     const { record, seconds } = await this.#measuring
@@ -104,7 +106,16 @@ export class Submitting {
         if (operator !== "agent" && context.signal.aborted) this.#deps.graph.releaseClaim(claim.id);
         throw error;
       });
-    const made = this.#record(run, input, { claim, parents, operator, key, record, seconds, began });
+    const made = this.#record(run, input, {
+      claim,
+      parents,
+      operator,
+      key,
+      record,
+      seconds,
+      began,
+      usage,
+    });
     if (made.duplicateOf === undefined) return made;
     return { ...made, record: await this.#deps.evaluations.get(made.node.evaluation) };
   }
@@ -121,6 +132,7 @@ export class Submitting {
       readonly record: EvaluationRecord;
       readonly seconds: number;
       readonly began: number;
+      readonly usage: Usage | undefined;
     },
   ): Submitted {
     const { graph } = this.#deps;
@@ -138,12 +150,13 @@ export class Submitting {
       island: input.parents === undefined || first === undefined ? claim.island : first.island,
       claim: claim.id,
       proposer: input.proposer,
+      ...(made.usage === undefined ? {} : { usage: made.usage }),
       created_at: new Date().toISOString(),
     };
     return graph.atomically(() => {
       const twin = graph.twin(run.id, made.key);
       if (twin !== undefined && twin.status !== "infrastructure_error" && twin.claim !== claim.id) {
-        graph.answerClaim(claim.id, twin.id);
+        graph.answerClaim(claim.id, twin.id, made.usage);
         return { node: twin, record, duplicateOf: twin.id };
       }
       const inserted = graph.insertNode({ node, source: input.source, dedup: made.key }, made.began);

@@ -16,6 +16,8 @@ export function budgetLeft(budget: Budget, spent: Spent): BudgetLeft {
     ...(budget.device_seconds === undefined
       ? {}
       : { device_seconds: rest(budget.device_seconds, spent.device_seconds) }),
+    ...(budget.tokens === undefined ? {} : { tokens: rest(budget.tokens, spent.tokens) }),
+    ...(budget.cost === undefined ? {} : { cost: rest(budget.cost, spent.cost) }),
     ...(budget.stall === undefined ? {} : { stall: rest(budget.stall, spent.since_best) }),
   };
 }
@@ -39,6 +41,12 @@ export function stopReason(budget: Budget, { spent, best }: Standing): string | 
   }
   if (budget.device_seconds !== undefined && spent.device_seconds >= budget.device_seconds) {
     return `budget spent: ${spent.device_seconds.toFixed(0)} s of device time of ${budget.device_seconds} s`;
+  }
+  if (budget.tokens !== undefined && spent.tokens >= budget.tokens) {
+    return `budget spent: ${spent.tokens} tokens of ${budget.tokens}`;
+  }
+  if (budget.cost !== undefined && spent.cost >= budget.cost) {
+    return `budget spent: cost ${spent.cost.toFixed(4)} of ${budget.cost}`;
   }
   if (budget.stall !== undefined && spent.since_best >= budget.stall) {
     return `stalled: ${spent.since_best} nodes without a better one`;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Claim, claimSchema, KernelEvolveError } from "../domain/index.ts";
+import { type Claim, claimSchema, KernelEvolveError, type Usage } from "../domain/index.ts";
 import { countRow, jsonRow, parseJson, toJson } from "./rows.ts";
 import { RunTable } from "./runs.ts";
 
@@ -90,15 +90,17 @@ export class ClaimTable extends RunTable {
     );
   }
 
-  /** Answers a claim with a node that the run already has (a near-duplicate was handed in). */
-  answerClaim(id: string, node: string): void {
-    this.db.transaction(() =>
-      this.db.run(
+  /** Answers a claim with a node that the run already has (a near-duplicate was handed in); what it used counts. */
+  answerClaim(id: string, node: string, usage?: Usage): void {
+    this.db.transaction(() => {
+      const changed = this.db.run(
         "UPDATE claims SET state = 'submitted', node = ? WHERE id = ? AND state = 'open'",
         node,
         id,
-      ),
-    );
+      );
+      const claim = changed === 0 || usage === undefined ? undefined : this.claim(id);
+      if (claim !== undefined && usage !== undefined) this.addUsage(claim.run, id, usage, node);
+    });
   }
 
   /** Gives a claim's place back to the run without a child. */

@@ -62,6 +62,9 @@ export class GraphRepository extends NodeQueries {
           step,
         );
       });
+      // At the node's own time, so that the run as of a step has what led to it.
+      if (node.usage !== undefined)
+        this.addUsage(node.run, node.claim ?? node.id, node.usage, node.id, node.created_at);
       if (node.claim !== undefined)
         this.db.run("UPDATE claims SET state = 'submitted', node = ? WHERE id = ?", node.id, node.claim);
       return { node: { ...node, step }, existing: false };

@@ -74,4 +74,18 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TRIGGER candidates_no_update BEFORE UPDATE ON candidates BEGIN SELECT RAISE(ABORT, 'candidates are insert-only'); END;
   CREATE TRIGGER candidates_no_delete BEFORE DELETE ON candidates BEGIN SELECT RAISE(ABORT, 'candidates are insert-only'); END;
   `,
+  // What models used. `key` is the claim, or a name that the driver gives; sums are kept with the run's activity.
+  `
+  ALTER TABLE activity ADD COLUMN tokens INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE activity ADD COLUMN cost REAL NOT NULL DEFAULT 0;
+  CREATE TABLE usage (
+    run TEXT NOT NULL REFERENCES runs (id), key TEXT NOT NULL, node TEXT REFERENCES nodes (id), model TEXT, input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL, cost REAL NOT NULL, created_at TEXT NOT NULL, PRIMARY KEY (run, key)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TRIGGER usage_sum AFTER INSERT ON usage BEGIN
+    UPDATE activity SET tokens = tokens + NEW.input_tokens + NEW.output_tokens, cost = cost + NEW.cost WHERE run = NEW.run;
+  END;
+  CREATE TRIGGER usage_no_update BEFORE UPDATE ON usage BEGIN SELECT RAISE(ABORT, 'usage is insert-only'); END;
+  CREATE TRIGGER usage_no_delete BEFORE DELETE ON usage BEGIN SELECT RAISE(ABORT, 'usage is insert-only'); END;
+  `,
 ];

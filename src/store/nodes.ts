@@ -10,6 +10,8 @@ export interface RunTotals {
   /** Nodes since the best one, all of them when none has a fitness. */
   readonly since_best: number;
   readonly seconds: number;
+  readonly tokens: number;
+  readonly cost: number;
 }
 
 export interface NodeFilter {
@@ -180,6 +182,7 @@ export class NodeQueries extends ClaimTable {
       device_seconds: sums?.device ?? 0,
       since_best: last - (best?.step ?? -1),
       seconds: this.activeSeconds(run),
+      ...this.used(run),
     };
   }
 

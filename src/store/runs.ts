@@ -1,9 +1,16 @@
 import { z } from "zod";
-import { KernelEvolveError, type Run, runSchema } from "../domain/index.ts";
+import { KernelEvolveError, type Run, runSchema, type Usage } from "../domain/index.ts";
 import type { Database } from "./database.ts";
 import { jsonRow, parseJson, toJson } from "./rows.ts";
 
 const secondsRow = z.object({ seconds: z.number() });
+const usedRow = z.object({ tokens: z.number(), cost: z.number() });
+
+/** Tokens (in and out) and cost that were reported. */
+export interface Used {
+  readonly tokens: number;
+  readonly cost: number;
+}
 
 /** Runs and the time worked on them. */
 export class RunTable {
@@ -86,6 +93,45 @@ export class RunTable {
           run,
         ),
       { durable: false },
+    );
+  }
+
+  /** Counts what a model used, once for each key of a run; the first figures stand. Answers whether they were new. */
+  addUsage(run: string, key: string, usage: Usage, node?: string, at = new Date().toISOString()): boolean {
+    const added = this.db.transaction(() =>
+      this.db.run(
+        `INSERT INTO usage (run, key, node, model, input_tokens, output_tokens, cost, created_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, key) DO NOTHING`,
+        run,
+        key,
+        node ?? null,
+        usage.model ?? null,
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cost ?? 0,
+        at,
+      ),
+    );
+    return added > 0;
+  }
+
+  /** What models used for the run so far. */
+  used(run: string): Used {
+    return (
+      this.db.get(usedRow, "SELECT tokens, cost FROM activity WHERE run = ?", run) ?? { tokens: 0, cost: 0 }
+    );
+  }
+
+  /** What models had used for the run until a moment (ISO 8601), for time travel: reads every charge. */
+  usedUntil(run: string, moment: string): Used {
+    return (
+      this.db.get(
+        usedRow,
+        `SELECT coalesce(sum(input_tokens + output_tokens), 0) AS tokens, coalesce(sum(cost), 0) AS cost
+         FROM usage WHERE run = ? AND created_at <= ?`,
+        run,
+        moment,
+      ) ?? { tokens: 0, cost: 0 }
     );
   }
 

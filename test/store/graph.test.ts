@@ -138,6 +138,8 @@ describe("nodes", () => {
       passed: 13,
       device_seconds: 10,
       since_best: 13,
+      tokens: 0,
+      cost: 0,
       seconds: 0,
     });
     expect(store.graph.statusCounts("run_a")).toEqual({ ok: 20 });

@@ -72,6 +72,7 @@ describe("opening a store", () => {
       old
         .prepare("INSERT INTO runs VALUES (?, ?, 'open', '', NULL)")
         .run("run_a", JSON.stringify(runOf("run_a")));
+      old.exec("INSERT INTO activity (run, seconds) VALUES ('run_a', 0)");
       old.prepare("INSERT INTO candidates VALUES (?, ?)").run(node.candidate, source);
       for (const [step, id] of ["n1", "n2"].entries()) {
         old
@@ -87,6 +88,8 @@ describe("opening a store", () => {
       expect(store.graph.children("n1").map((child) => child.id)).toEqual(["n2"]);
       store.graph.insertNode(newNode("n3", "run_a", { parents: ["n1"] }));
       expect(store.graph.siblings("n3").map((sibling) => sibling.id)).toEqual(["n2"]);
+      store.graph.addUsage("run_a", "k", { input_tokens: 2, output_tokens: 1 });
+      expect(store.graph.used("run_a")).toEqual({ tokens: 3, cost: 0 });
       store.close();
     }
   });

@@ -18,6 +18,8 @@ interface Options {
   driver: string;
   budgetSeconds?: number;
   budgetNodes?: number;
+  budgetTokens?: number;
+  budgetCost?: number;
   stall?: number;
   targetSpeedup?: number;
   seed?: number;
@@ -58,6 +60,8 @@ export function evolve(program: Command): void {
     .option("--driver <name>", "who makes the children: autotune (needs no model)", "autotune")
     .option("--budget-seconds <n>", "seconds of work", numberFrom(1, 2_592_000))
     .option("--budget-nodes <n>", "candidates evaluated", wholeFrom(1, 1_000_000))
+    .option("--budget-tokens <n>", "tokens of models, as proposers report them", wholeFrom(1, 1e12))
+    .option("--budget-cost <n>", "what they cost, in US dollars by convention", numberFrom(1e-6, 1e9))
     .option("--stall <n>", "stop after so many without a better one", wholeFrom(1, 1_000_000))
     .option("--target-speedup <x>", "stop when it is reached", numberFrom(1, 1_000_000))
     .option("--seed <n>", "repeatable choices", wholeFrom(0))
@@ -95,7 +99,12 @@ Exit codes: 0 a credited speedup was found, 1 none was, 2 wrong usage, 3 a tool 
               fix: `use ${policyNameSchema.options.join(", ")}`,
             });
           const bounded =
-            options.budgetSeconds ?? options.budgetNodes ?? options.stall ?? options.targetSpeedup;
+            options.budgetSeconds ??
+            options.budgetNodes ??
+            options.budgetTokens ??
+            options.budgetCost ??
+            options.stall ??
+            options.targetSpeedup;
           const run = await evolution.start({
             problem: problem.id,
             target: options.target,
@@ -110,6 +119,8 @@ Exit codes: 0 a credited speedup was found, 1 none was, 2 wrong usage, 3 a tool 
                   : {}
                 : { seconds: options.budgetSeconds }),
               ...(options.budgetNodes === undefined ? {} : { nodes: options.budgetNodes }),
+              ...(options.budgetTokens === undefined ? {} : { tokens: options.budgetTokens }),
+              ...(options.budgetCost === undefined ? {} : { cost: options.budgetCost }),
               ...(options.stall === undefined ? {} : { stall: options.stall }),
               ...(options.targetSpeedup === undefined ? {} : { target_speedup: options.targetSpeedup }),
             },

@@ -122,6 +122,8 @@ export function leftText(left: BudgetLeft): string {
   if (left.nodes !== undefined) parts.push(`${left.nodes} nodes`);
   if (left.seconds !== undefined) parts.push(secondsText(left.seconds));
   if (left.device_seconds !== undefined) parts.push(`${secondsText(left.device_seconds)} of device time`);
+  if (left.tokens !== undefined) parts.push(`${left.tokens} tokens`);
+  if (left.cost !== undefined) parts.push(`cost ${figure(left.cost)}`);
   if (left.stall !== undefined)
     parts.push(`${left.stall} nodes without a gain until the run counts as stalled`);
   return parts.join(", ");

@@ -8,7 +8,7 @@ export const evolveStart = defineTool({
   name: "evolve_start",
   title: "Start a run",
   description:
-    "Opens an evolutionary search for a faster kernel of one problem. Then either let the server drive it without a model (evolve_run), or be the proposer yourself: evolve_next gives a claim, parents and a prompt; evolve_submit takes your kernel and answers its verdict. A run lasts until its budget is spent and survives restarts (go on with it by its id); several agents may work on one run. Give at least one bound: nodes, seconds, device_seconds, stall, target_speedup or roofline.",
+    "Opens an evolutionary search for a faster kernel of one problem. Then either let the server drive it without a model (evolve_run), or be the proposer yourself: evolve_next gives a claim, parents and a prompt; evolve_submit takes your kernel and answers its verdict. A run lasts until its budget is spent and survives restarts (go on with it by its id); several agents may work on one run. Give at least one bound: nodes, seconds, device_seconds, tokens, cost or stall; target_speedup and roofline may end it sooner.",
   input: z.strictObject({
     problem: shared.problem,
     target: shared.target,
@@ -28,6 +28,8 @@ export const evolveStart = defineTool({
     nodes: z.int().min(1).max(1_000_000).optional().describe("Bound: candidates evaluated"),
     seconds: z.number().min(1).max(2_592_000).optional().describe("Bound: seconds of work on the run"),
     device_seconds: z.number().min(1).max(2_592_000).optional().describe("Bound: seconds of measuring"),
+    tokens: z.int().min(1).max(1e12).optional().describe("Bound: model tokens that submissions report"),
+    cost: z.number().positive().max(1e9).optional().describe("Bound: cost that they report, in one currency"),
     stall: z
       .int()
       .min(1)
@@ -47,18 +49,20 @@ export const evolveStart = defineTool({
   output: z.object({ overview: overviewSchema }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false },
   handle: async (args, context) => {
-    const { nodes, seconds, device_seconds, stall, target_speedup, roofline } = args;
+    const { nodes, seconds, device_seconds, tokens, cost, stall, target_speedup, roofline } = args;
     const budget = {
       ...(nodes === undefined ? {} : { nodes }),
       ...(seconds === undefined ? {} : { seconds }),
       ...(device_seconds === undefined ? {} : { device_seconds }),
+      ...(tokens === undefined ? {} : { tokens }),
+      ...(cost === undefined ? {} : { cost }),
       ...(stall === undefined ? {} : { stall }),
       ...(target_speedup === undefined ? {} : { target_speedup }),
       ...(roofline === undefined ? {} : { roofline }),
     };
     if (Object.keys(budget).length === 0) {
       throw new KernelEvolveError("invalid_argument", "nodes: a run needs a bound", {
-        fix: "give nodes, seconds, device_seconds, stall, target_speedup or roofline",
+        fix: "give nodes, seconds, device_seconds, tokens, cost or stall; target_speedup and roofline may end it sooner",
       });
     }
     const { evolution, problems } = await context.services();

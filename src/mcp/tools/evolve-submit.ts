@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { usageSchema } from "../../domain/index.ts";
 import { shared } from "../arguments.ts";
 import { defineTool } from "../define.ts";
 import { startAndWait } from "../jobs.ts";
@@ -20,6 +21,9 @@ export const evolveSubmit = defineTool({
       .unwrap()
       .optional()
       .describe("Longest time for measuring; left out: what the run's budget allows"),
+    usage: usageSchema
+      .optional()
+      .describe("Tokens and cost of your model for this claim; needed where the run is bounded by them"),
     wait_seconds: shared.wait_seconds,
   }),
   output: submitOutput,
