@@ -5,8 +5,10 @@ import {
   type Driver,
   definitionSchema,
   type EvaluateOptions,
+  judgingSchema,
   KernelEvolveError,
   knowledgeAddSchema,
+  originSchema,
   type RunOverview,
   type Services,
   stageSchema,
@@ -14,7 +16,7 @@ import {
   type WorkContext,
   workloadSchema,
 } from "../domain/index.ts";
-import { Evaluations, gradeProblem } from "../evaluation/index.ts";
+import { Evaluations, gradeProblem, TorchEvaluations } from "../evaluation/index.ts";
 import { Evolution } from "../evolution/index.ts";
 import { LocalJobs } from "../jobs/index.ts";
 import { Knowledge } from "../knowledge/service.ts";
@@ -23,13 +25,13 @@ import { Problems } from "../problems/index.ts";
 import { Archive, openStore } from "../store/index.ts";
 import { Targets, targetFolders } from "../targets/index.ts";
 import { rememberRun } from "./remember.ts";
-import { retrieval } from "./retrieval.ts";
+import { kernelRetrieval, retrieval } from "./retrieval.ts";
 
 const evaluateArgs = z.object({
   source: z.string(),
   problem: z.string(),
   target: z.string(),
-  abstraction: z.string(),
+  abstraction: z.string().optional(),
   stages: z.array(stageSchema).optional(),
   workloads: z.array(z.string()).optional(),
   benchmark_seconds: z.number().optional(),
@@ -38,11 +40,14 @@ const evaluateArgs = z.object({
 });
 /** The problem is JSON text: the order of its axes, inputs and outputs is that of the kernel's arguments, and must last. */
 const registerArgs = z.object({ problem: z.string(), target: z.string() });
-const registeredProblem = z.object({
-  definition: definitionSchema,
-  workloads: z.array(workloadSchema),
+const registeredOptions = {
   cache: z.enum(["cold", "warm"]).optional(),
-});
+  judging: judgingSchema.optional(),
+};
+const registeredProblem = z.union([
+  z.object({ origin: originSchema, name: z.string().max(200).optional(), ...registeredOptions }),
+  z.object({ definition: definitionSchema, workloads: z.array(workloadSchema), ...registeredOptions }),
+]);
 const submitArgs = z.object({
   run: z.string(),
   claim: z.string(),
@@ -72,10 +77,23 @@ export function createServices(
   const targets = new Targets();
   const problems = new Problems({
     records: store.problems,
-    grade: (problem, target, context) => gradeProblem(problem, target, targets, context),
+    grade: async (problem, target, context) => {
+      const spec = await targets.get(target);
+      return spec.run?.harness === "torch"
+        ? await torch.grade(problem, spec, context)
+        : await gradeProblem(problem, target, targets, context);
+    },
+    describe: (origin, name, context) => torch.describe(origin, name, context),
     inherits: async (target) => (await targets.get(target)).inherits,
   });
+  const torch = new TorchEvaluations({
+    cache: store.evaluations,
+    artifacts: store.artifacts,
+    machine: () => targets.machine(),
+    graded: (problem, target, context) => problems.graded(problem, target, context),
+  });
   const evaluations = new Evaluations({
+    torch,
     targets,
     cache: store.evaluations,
     artifacts: store.artifacts,
@@ -92,8 +110,15 @@ export function createServices(
     targets: () => targets.list(),
     allowedFolders: options.anyFile === true ? [parse(home).root] : allowedFolders(),
   });
-  const retrieve = retrieval(knowledge);
-  const evolution = new Evolution({ graph: store.graph, archive, problems, targets, evaluations, retrieve });
+  const evolution = new Evolution({
+    graph: store.graph,
+    archive,
+    problems,
+    targets,
+    evaluations,
+    retrieve: retrieval(knowledge),
+    retrieveKernels: kernelRetrieval(knowledge),
+  });
   const parts = { evolution, evaluations, problems, knowledge };
   const drivers = new Map<string, Driver>([["autotune", autotuneDriver({ evolution })]]);
   const jobs = new LocalJobs(store.jobs);
@@ -106,16 +131,27 @@ export function createServices(
   handle("evaluate", evaluateArgs, async ({ source, problem, target, abstraction, ...rest }, context) => {
     const found = await problems.get(problem);
     const record = await evaluations.evaluate(
-      { source, problem: found, target, abstraction },
+      {
+        source,
+        problem: found,
+        target,
+        abstraction: abstraction ?? (await firstAbstraction(targets, target)),
+      },
       definedOnly(rest),
       context,
     );
     return { evaluation: record.id, cached: record.cached };
   });
   handle("register", registerArgs, async ({ problem, target }, context) => {
-    const { definition, workloads, cache } = registeredProblem.parse(JSON.parse(problem));
+    const { cache, judging, ...given } = registeredProblem.parse(JSON.parse(problem));
+    const options = {
+      ...(cache === undefined ? {} : { cache }),
+      ...(judging === undefined ? {} : { judging }),
+    };
     const made = await problems.register(
-      { definition, workloads, ...(cache === undefined ? {} : { cache }) },
+      "origin" in given
+        ? { origin: given.origin, ...(given.name === undefined ? {} : { name: given.name }), ...options }
+        : { ...given, ...options },
       target,
       context,
     );
@@ -149,6 +185,8 @@ export function createServices(
       evaluation: result.record.id,
       finished: result.finished,
       duplicate_of: result.duplicate_of ?? null,
+      ...(result.alike === undefined ? {} : { alike: result.alike }),
+      ...(result.changed === undefined ? {} : { changed: result.changed }),
     };
   });
   handle("evolve", driveArgs, async ({ run, driver }, context) => {
@@ -185,6 +223,7 @@ export function createServices(
       closing ??= (async () => {
         await jobs.close();
         await evolution.close();
+        torch.close();
         await archive.settled();
         await knowledge.close();
         store.close();
@@ -192,6 +231,19 @@ export function createServices(
       return closing;
     },
   };
+}
+
+/** The language that a target lists first. @throws unsupported where it has none. */
+async function firstAbstraction(targets: Targets, target: string): Promise<string> {
+  const [first] = Object.keys((await targets.get(target)).abstractions);
+  if (first !== undefined) return first;
+  throw new KernelEvolveError(
+    "unsupported",
+    `${target} has documents only: nothing is compiled or run for it`,
+    {
+      fix: "target_list says which targets can be used here",
+    },
+  );
 }
 
 function summary(overview: RunOverview): { run: string; state: string; best: string | null } {

@@ -8,6 +8,7 @@ import { problems } from "./commands/problems.ts";
 import { report } from "./commands/report.ts";
 import { runs } from "./commands/runs.ts";
 import { serve } from "./commands/serve.ts";
+import { setup } from "./commands/setup.ts";
 import { targets } from "./commands/targets.ts";
 import { EXIT, fail } from "./output.ts";
 
@@ -35,7 +36,7 @@ Results go to stdout (with --json as one JSON document), progress and logs to st
 Exit codes: 0 done, 1 rejected or failed, 2 wrong usage, 3 a tool is missing, 130 stopped by Ctrl-C.`,
     );
   serve(program, version);
-  for (const command of [demo, doctor, targets, problems, evaluate, evolve, report, runs, docs])
+  for (const command of [demo, doctor, targets, problems, evaluate, evolve, report, runs, docs, setup])
     command(program);
   return program;
 }

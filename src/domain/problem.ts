@@ -122,6 +122,59 @@ export const workloadSchema = z.object({
 });
 export type Workload = z.infer<typeof workloadSchema>;
 
+/**
+ * A problem in a format of others, kept as it was given: only the torch harness runs it. Its definition then holds its name
+ * and its text; axes, inputs and outputs are found out by its own code and stay empty.
+ */
+export const originSchema = z.discriminatedUnion("format", [
+  /** One KernelBench file: `Model`, `get_inputs`, `get_init_inputs`. The candidate defines `ModelNew`. */
+  z.strictObject({ format: z.literal("kernelbench"), source: z.string().min(1).max(MAX_SOURCE_BYTES) }),
+  /** An ATen operator by overload, with PyTorch's own OpInfo samples. The candidate defines a function of the operator's name. */
+  z.strictObject({
+    format: z.literal("aten"),
+    overload: z
+      .string()
+      .regex(/^[A-Za-z_]\w{0,80}\.[A-Za-z_]\w{0,80}$/, "must be an overload, e.g. add.Tensor"),
+    dtype: dtypeSchema.default("float32"),
+    samples: z.int().min(1).max(64).default(4),
+  }),
+  /** Calls of one operator as BackendBench's trace files list them. */
+  z.strictObject({
+    format: z.literal("backendbench"),
+    overload: z
+      .string()
+      .regex(/^[A-Za-z_]\w{0,80}\.[A-Za-z_]\w{0,80}$/, "must be an overload, e.g. add.Tensor"),
+    trace: z.string().min(1).max(MAX_SOURCE_BYTES),
+    samples: z.int().min(1).max(64).default(4),
+  }),
+  /** A kernelbot task: `task.yml` as an object, and the files that it names, by name. */
+  z.strictObject({
+    format: z.literal("kernelbot"),
+    task: z.record(z.string(), z.unknown()),
+    files: z.record(
+      z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,80}$/, "must be a file name without folders"),
+      z.string().max(MAX_SOURCE_BYTES),
+    ),
+  }),
+]);
+export type Origin = z.infer<typeof originSchema>;
+
+/** How the torch harness judges a problem, where that is not the default. */
+export const judgingSchema = z.strictObject({
+  /** Gradients of all inputs and parameters are verified, and timed. */
+  backward: z.boolean().optional(),
+  /** A candidate that launches no kernel of its own is rejected. */
+  require_own_kernel: z.boolean().optional(),
+  /** Inputs and weights are cast to it. */
+  dtype: dtypeSchema.optional(),
+  rtol: z.number().min(0).max(1).optional(),
+  /** Relative to the answer's root mean square. */
+  atol_rms: z.number().min(0).max(1).optional(),
+  /** `eager` where float64 is too large or not implemented. */
+  oracle: z.enum(["float64", "eager"]).optional(),
+});
+export type Judging = z.infer<typeof judgingSchema>;
+
 /** What a null candidate scores: found once at registration, per workload and candidate. */
 export const gradingSchema = z.object({
   /** A degenerate problem is one that some null candidate passes; no speedup on it is credited. */
@@ -148,6 +201,8 @@ export const problemSchema = z.object({
   workloads: z.array(workloadSchema).min(1).max(200),
   /** Cache state before each timed call. */
   cache: z.enum(["cold", "warm"]).default("cold"),
+  origin: originSchema.optional(),
+  judging: judgingSchema.optional(),
   grading: gradingSchema.optional(),
   source: z.enum(["shipped", "registered"]),
 });

@@ -1,7 +1,7 @@
 import type { EvaluationRecord, Stage } from "./evaluation.ts";
 import type { Job, WorkContext } from "./job.ts";
 import type { KnowledgeService } from "./knowledge.ts";
-import type { Definition, Problem, Workload } from "./problem.ts";
+import type { Definition, Judging, Origin, Problem, Workload } from "./problem.ts";
 import type { Budget, Claim, MemoryMode, Node, PolicyName, Run, Spent, Usage } from "./run.ts";
 import type { Dtype } from "./scalar.ts";
 import type { DoctorReport, Peaks, TargetSpec, TargetStatus } from "./target.ts";
@@ -37,6 +37,12 @@ export interface ProblemSummary {
   readonly source: "shipped" | "registered";
 }
 
+/** A problem as it is handed in: a definition with its workloads, or one in a format of others. */
+export type ProblemInput = { readonly cache?: "cold" | "warm"; readonly judging?: Judging } & (
+  | { readonly definition: Definition; readonly workloads: Workload[] }
+  | { readonly origin: Origin; readonly name?: string }
+);
+
 export interface ProblemService {
   list(): Promise<ProblemSummary[]>;
   /** By id, or by name (shipped, or the newest registered of that name). */
@@ -45,11 +51,7 @@ export interface ProblemService {
    * Validates, grades with the null battery on `target`, stores. Idempotent by content hash.
    * @throws invalid_argument naming the field.
    */
-  register(
-    input: { definition: Definition; workloads: Workload[]; cache?: "cold" | "warm" },
-    target: string,
-    context: WorkContext,
-  ): Promise<Problem>;
+  register(input: ProblemInput, target: string, context: WorkContext): Promise<Problem>;
   /** The graded form of a problem (grades it now if it never was on this machine). */
   graded(problem: Problem, target: string, context: WorkContext): Promise<Problem>;
   /** The exact prototype a candidate must define, with a comment for every argument. */
@@ -210,6 +212,8 @@ export interface EvolutionService {
     },
   ): Promise<Node[]>;
   node(id: string): Promise<{ node: Node; source: string; ancestors: Node[] }>;
+  /** The prompt that went out with a claim, for audit and replay. @throws not_found. */
+  prompt(claim: string): Promise<string>;
   /**
    * Evaluates the shipped seed kernels that the run has not seen yet (the draft phase). Idempotent; `next` does it
    * first when nobody else did, so calling it only moves the waiting to where progress can be shown.
@@ -232,8 +236,8 @@ export interface EvolutionService {
   ): Promise<Expansion>;
   /**
    * Evaluates and records a child. Durable before it returns; the same claim submitted twice with the same
-   * source answers the same node. A source that the run already has but for comments and whitespace costs nothing:
-   * the answer is the twin, and `duplicate_of` names it.
+   * source answers the same node. A source that the run already has but for comments, whitespace, names and the order of
+   * functions costs nothing: the answer is the twin, `duplicate_of` names it, and `alike` says how it is the same.
    */
   submit(
     input: SubmitInput,
@@ -244,6 +248,9 @@ export interface EvolutionService {
     overview: RunOverview;
     finished: boolean;
     duplicate_of?: string;
+    alike?: "unchanged" | "text" | "names";
+    /** What the source changes against its first parent, in one line; absent for a draft. */
+    changed?: string;
   }>;
   /**
    * Counts what a model used without making a child (an answer that was no kernel, a summary). `key` names the charge: the

@@ -102,7 +102,7 @@ const id = (what: string, from: string): z.ZodString =>
 /** Argument shapes that several tools share. */
 export const shared = {
   target: id("a target id", "Target id, from target_list").default("cpu-x86-64"),
-  abstraction: id("an abstraction", "Language of the source: c or cpp on CPU targets").default("c"),
+  abstraction: id("an abstraction", "Language of the source; default: the target's first").optional(),
   problem: z
     .string()
     .regex(
@@ -125,7 +125,7 @@ export const shared = {
   claim: id("a claim id", "Claim id, from evolve_next"),
   node: id("a node id", "Node id"),
   job: id("a job id", "Job id, from the tool that started it"),
-  artifact: id("an artifact id", "Artifact id (art_…) or evaluation id (eval_…)"),
+  artifact: id("an artifact id", "Artifact id (art_…), evaluation id (eval_…) or claim id (claim_…)"),
   proposer: z.string().min(1).max(80).default("agent").describe("Who proposes: shown in the run's history"),
   tunables: z
     .record(z.string(), z.string().max(60))

@@ -21,6 +21,7 @@ const submitFields = {
   ...evaluateFields,
   node: nodeSummarySchema.optional(),
   duplicate_of: z.string().optional(),
+  changed: z.string().optional(),
   finished: z.boolean().optional(),
   overview: overviewSchema.optional(),
 };
@@ -61,7 +62,16 @@ const submitted = z.object({
   evaluation: z.string(),
   finished: z.boolean(),
   duplicate_of: z.string().nullable(),
+  alike: z.enum(["unchanged", "text", "names"]).optional(),
+  changed: z.string().optional(),
 });
+
+/** How a source that the run has already is the same as its twin. */
+const ALIKE = {
+  unchanged: "its parent's source, but for comments and white space at most",
+  text: "but for comments and white space",
+  names: "but for names, formatting and the order of functions",
+} as const;
 const driven = z.object({ run: z.string() });
 const registered = z.object({ problem: z.string() });
 const exported = z.object({
@@ -99,6 +109,7 @@ async function submitOutcome(job: Job, services: Services): Promise<ToolResult<O
     structured: {
       node: nodeSummary(node),
       ...(twin === null ? {} : { duplicate_of: twin }),
+      ...(result.changed === undefined ? {} : { changed: result.changed }),
       finished: result.finished,
       record: compactRecord(record),
       overview: overviewOf(overview),
@@ -106,7 +117,8 @@ async function submitOutcome(job: Job, services: Services): Promise<ToolResult<O
     text: [
       twin === null
         ? `node ${node.id}, step ${node.step}`
-        : `nothing new: this source is ${twin} but for comments and white space; its result stands, nothing was spent`,
+        : `nothing new: this source is that of node ${twin}, ${ALIKE[result.alike ?? "text"]}; its result stands, nothing was evaluated`,
+      ...(result.changed === undefined ? [] : [`against its parent: ${result.changed}`]),
       recordText(record),
       overviewText(overview),
     ].join("\n"),

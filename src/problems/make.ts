@@ -1,6 +1,8 @@
 import {
   type Definition,
+  type Judging,
   KernelEvolveError,
+  type Origin,
   type Problem,
   problemSchema,
   type Workload,
@@ -24,6 +26,65 @@ export function contentHash(
 }
 
 /**
+ * Makes a problem that only the torch harness runs, from the form it was published in. `workloads` are those that its
+ * format names, in order.
+ */
+export function makeOriginProblem(
+  origin: Origin,
+  described: { readonly name: string; readonly workloads: readonly { uuid: string; timed: boolean }[] },
+  options: { cache?: "cold" | "warm"; judging?: Judging } = {},
+): Problem {
+  const cache = options.cache ?? "cold";
+  const definition: Definition = {
+    name: slug(described.name),
+    op_type:
+      origin.format === "aten" || origin.format === "backendbench" ? slug(origin.overload) : origin.format,
+    description: originText(origin),
+    axes: {},
+    inputs: {},
+    outputs: {},
+    ...(origin.format === "kernelbench" ? { reference: origin.source } : {}),
+    ...(origin.format === "kernelbot" && origin.files["reference.py"] !== undefined
+      ? { reference: origin.files["reference.py"] }
+      : {}),
+  };
+  const workloads = described.workloads.map(
+    ({ uuid, timed }): Workload => ({ uuid, axes: {}, inputs: {}, role: timed ? "timed" : "edge" }),
+  );
+  const judging = options.judging === undefined ? {} : { judging: options.judging };
+  const hash = sha256(canonicalJson({ origin, cache, ...judging }));
+  const made = { definition, workloads, cache, origin, ...judging, source: "registered" };
+  return checked(
+    problemSchema,
+    { id: `${definition.name}@${hash.slice(0, 12)}`, content_hash: hash, ...made },
+    `problem ${definition.name}`,
+  );
+}
+
+function slug(name: string): string {
+  const plain = name.toLowerCase().replace(/[^a-z0-9._-]+/g, "_");
+  return (
+    plain
+      .replace(/^[^a-z0-9]+/, "")
+      .slice(0, 96)
+      .replace(/[^a-z0-9]+$/, "") || "problem"
+  );
+}
+
+function originText(origin: Origin): string {
+  switch (origin.format) {
+    case "kernelbench":
+      return "KernelBench problem: the module Model of the reference, with the inputs that it makes itself.";
+    case "aten":
+      return `ATen operator ${origin.overload} on PyTorch's own OpInfo samples (${origin.dtype}).`;
+    case "backendbench":
+      return `ATen operator ${origin.overload} on the calls of a BackendBench trace.`;
+    case "kernelbot":
+      return "kernelbot task: ref_kernel of the reference, with the inputs of generate_input.";
+  }
+}
+
+/**
  * Makes a problem of its parts: checks the definition and every workload against it, and names the problem by content.
  * One with a `reference_c` must be fit for native targets; one without need not be.
  * @throws invalid_argument or unsupported naming the workload and field.
@@ -31,7 +92,7 @@ export function contentHash(
 export function makeProblem(
   definition: Definition,
   workloads: readonly Workload[],
-  options: { cache?: "cold" | "warm"; source: Problem["source"] },
+  options: { cache?: "cold" | "warm"; judging?: Judging; source: Problem["source"] },
 ): Problem {
   const native = definition.reference_c !== undefined;
   if (native) checkNativeDefinition(definition);
@@ -45,7 +106,11 @@ export function makeProblem(
     else bindWorkload(definition, workload);
   }
   const cache = options.cache ?? "cold";
-  const hash = contentHash(definition, workloads, cache);
+  const { judging } = options;
+  const hash =
+    judging === undefined
+      ? contentHash(definition, workloads, cache)
+      : sha256(canonicalJson([contentHash(definition, workloads, cache), judging]));
   return checked(
     problemSchema,
     {
@@ -54,6 +119,7 @@ export function makeProblem(
       definition,
       workloads,
       cache,
+      ...(judging === undefined ? {} : { judging }),
       source: options.source,
     },
     `problem ${definition.name}`,

@@ -1,4 +1,4 @@
-import type { Grading, Problem, WorkContext } from "../domain/index.ts";
+import type { Grading, Origin, Problem, WorkContext } from "../domain/index.ts";
 
 /** Where registered problems and gradings are kept; the store implements it. */
 export interface ProblemRecords {
@@ -12,3 +12,10 @@ export interface ProblemRecords {
 
 /** Runs the null battery; given by the composition root, because it needs the harness. */
 export type Grader = (problem: Problem, target: string, context: WorkContext) => Promise<Grading>;
+
+/** Reads a problem in a format of others: its name and its workloads. Given by the composition root, because it needs the torch judge. */
+export type Describer = (
+  origin: Origin,
+  name: string | undefined,
+  context: WorkContext,
+) => Promise<{ name: string; workloads: { uuid: string; timed: boolean }[] }>;

@@ -1,19 +1,19 @@
 import {
-  type Definition,
   KernelEvolveError,
   type Problem,
+  type ProblemInput,
   type ProblemService,
   type ProblemSummary,
   type WorkContext,
-  type Workload,
 } from "../domain/index.ts";
 import { nearest } from "../platform/nearest.ts";
 import { prototype } from "./abi.ts";
 import { checkNativeDefinition } from "./check.ts";
 import { type LoadedProblems, loadProblems } from "./load.ts";
-import { makeProblem } from "./make.ts";
-import type { Grader, ProblemRecords } from "./ports.ts";
+import { makeOriginProblem, makeProblem } from "./make.ts";
+import type { Describer, Grader, ProblemRecords } from "./ports.ts";
 import { findSeeds } from "./seeds.ts";
+import { torchPrototype } from "./torch-contract.ts";
 
 /** `work`, or an error as soon as `signal` says so; the work itself goes on. */
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
@@ -33,6 +33,7 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
 export class Problems implements ProblemService {
   readonly #records: ProblemRecords;
   readonly #grade: Grader;
+  readonly #describe: Describer;
   readonly #inherits: (target: string) => Promise<readonly string[]>;
   #loaded: LoadedProblems | undefined;
   readonly #grading = new Map<string, Promise<void>>();
@@ -40,10 +41,12 @@ export class Problems implements ProblemService {
   constructor(parts: {
     records: ProblemRecords;
     grade: Grader;
+    describe: Describer;
     inherits: (target: string) => Promise<readonly string[]>;
   }) {
     this.#records = parts.records;
     this.#grade = parts.grade;
+    this.#describe = parts.describe;
     this.#inherits = parts.inherits;
   }
 
@@ -89,16 +92,8 @@ export class Problems implements ProblemService {
     });
   }
 
-  async register(
-    input: { definition: Definition; workloads: Workload[]; cache?: "cold" | "warm" },
-    target: string,
-    context: WorkContext,
-  ): Promise<Problem> {
-    checkNativeDefinition(input.definition);
-    const problem = makeProblem(input.definition, input.workloads, {
-      source: "registered",
-      ...(input.cache === undefined ? {} : { cache: input.cache }),
-    });
+  async register(input: ProblemInput, target: string, context: WorkContext): Promise<Problem> {
+    const problem = await this.#made(input, context);
     const shipped = this.#shipped().problems.get(problem.definition.name);
     if (shipped?.content_hash === problem.content_hash) return await this.graded(shipped, target, context);
     if (shipped !== undefined) {
@@ -112,6 +107,22 @@ export class Problems implements ProblemService {
     const graded = await this.graded(known ?? problem, target, context);
     if (known === undefined) this.#records.put(graded);
     return graded;
+  }
+
+  async #made(input: ProblemInput, context: WorkContext): Promise<Problem> {
+    const options = {
+      ...(input.cache === undefined ? {} : { cache: input.cache }),
+      ...(input.judging === undefined ? {} : { judging: input.judging }),
+    };
+    if ("origin" in input) {
+      const described = await this.#describe(input.origin, input.name, context);
+      return makeOriginProblem(input.origin, described, options);
+    }
+    const { definition, workloads } = input;
+    // Without a C reference it is for targets that run Python.
+    if (definition.reference === undefined || definition.reference_c !== undefined)
+      checkNativeDefinition(definition);
+    return makeProblem(definition, workloads, { source: "registered", ...options });
   }
 
   async graded(problem: Problem, target: string, context: WorkContext): Promise<Problem> {
@@ -137,7 +148,7 @@ export class Problems implements ProblemService {
   }
 
   prototype(problem: Problem, abstraction: string): string {
-    return prototype(problem.definition, abstraction);
+    return torchPrototype(problem, abstraction) ?? prototype(problem.definition, abstraction);
   }
 
   async seeds(

@@ -42,6 +42,7 @@ function make(grade: Grader = async () => GRADING) {
       graded += 1;
       return await grade(problem, target, context);
     },
+    describe: async () => ({ name: "described", workloads: [{ uuid: "default", timed: true }] }),
     inherits: async (target) => (target === "cpu-special" ? ["cpu-x86-64"] : []),
   });
   return { service, records, graded: () => graded };

@@ -5,7 +5,7 @@ import { recordText } from "../../mcp/render.ts";
 import { withServices } from "../context.ts";
 import { numberFrom } from "../numbers.ts";
 import { EXIT, print, printJson } from "../output.ts";
-import { problemArgument } from "../problem-argument.ts";
+import { abstractionOf, problemArgument } from "../problem-argument.ts";
 
 interface Options {
   problem: string;
@@ -33,7 +33,7 @@ export function evaluate(program: Command): void {
     .description("Compile, verify and benchmark candidates of a problem")
     .requiredOption(
       "-p, --problem <name|file>",
-      "problem name or id, or a file or folder with its definition and workloads",
+      "problem name or id; a file or folder with its definition and workloads; a KernelBench file; a kernelbot task; aten:add.Tensor",
     )
     .requiredOption("-c, --candidate <file...>", "source files, one candidate each")
     .option("-t, --target <id>", "target", "cpu-x86-64")
@@ -49,6 +49,8 @@ export function evaluate(program: Command): void {
 Examples:
   kernelevolve evaluate -p matmul -c my_matmul.c
   kernelevolve evaluate -p softmax -c a.c b.cpp --profile --json
+  kernelevolve evaluate -p level1/19_ReLU.py -c relu_triton.py -t nvidia-h100 --json
+  kernelevolve evaluate -p aten:softmax.int -c softmax.py -t torch-cpu --verify-only
   kernelevolve problems matmul          the prototype a candidate must define
 
 Exit codes: 0 all passed, 1 one was rejected or flagged, 2 wrong usage, 3 a tool is missing.`,
@@ -60,7 +62,7 @@ Exit codes: 0 all passed, 1 one was rejected or flagged, 2 wrong usage, 3 a tool
         const problem = await problemArgument(options.problem, options.target, services, work);
         const records: EvaluationRecord[] = [];
         for (const { file, source } of candidates) {
-          const abstraction = options.abstraction ?? (/\.(cpp|cc|cxx)$/.test(file) ? "cpp" : "c");
+          const abstraction = options.abstraction ?? abstractionOf(file, source);
           const stages =
             options.verifyOnly === true
               ? (["compile", "verify"] as const)

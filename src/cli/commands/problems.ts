@@ -9,7 +9,7 @@ export function problems(program: Command): void {
     .command("problems")
     .argument("[name]", "one problem: its prototype, workloads and reference")
     .description("The problems there are, or all about one")
-    .option("--abstraction <name>", "language of the prototype", "c")
+    .option("--abstraction <name>", "language of the prototype; default: the target's first")
     .option("--target <id>", "target whose seed kernels are listed", "cpu-x86-64")
     .option("--json", "one JSON document on stdout")
     .addHelpText(
@@ -20,7 +20,7 @@ Examples:
   kernelevolve problems matmul --abstraction cpp`,
     )
     .action(
-      async (name: string | undefined, options: { json?: boolean; abstraction: string; target: string }) =>
+      async (name: string | undefined, options: { json?: boolean; abstraction?: string; target: string }) =>
         withServices(options.json === true, async ({ services }) => {
           if (name === undefined) {
             const all = await services.problems.list();
@@ -30,25 +30,26 @@ Examples:
           }
           const problem = await services.problems.get(name);
           const known = Object.keys((await services.targets.get(options.target)).abstractions);
-          if (!known.includes(options.abstraction)) {
-            const close = nearest(options.abstraction, known);
+          const abstraction = options.abstraction ?? known[0] ?? "c";
+          if (!known.includes(abstraction)) {
+            const close = nearest(abstraction, known);
             throw new KernelEvolveError(
               "invalid_argument",
-              `--abstraction ${options.abstraction} is unknown to ${options.target}`,
+              `--abstraction ${abstraction} is unknown to ${options.target}`,
               { fix: close.length > 0 ? `did you mean ${close.join(" or ")}?` : `use ${known.join(", ")}` },
             );
           }
-          const seeds = await services.problems.seeds(problem, options.target, options.abstraction);
+          const seeds = await services.problems.seeds(problem, options.target, abstraction);
           if (options.json === true) {
             printJson({
               problem,
-              prototype: services.problems.prototype(problem, options.abstraction),
+              prototype: services.problems.prototype(problem, abstraction),
               seeds: seeds.map(({ name: seed, note }) => ({ name: seed, note })),
             });
             return;
           }
           print(
-            `${problem.id}\n${problem.definition.description ?? ""}\n\n${services.problems.prototype(problem, options.abstraction)}\n\nworkloads:`,
+            `${problem.id}\n${problem.definition.description ?? ""}\n\n${services.problems.prototype(problem, abstraction)}\n\nworkloads:`,
           );
           for (const workload of problem.workloads) {
             print(
@@ -58,7 +59,7 @@ Examples:
             );
           }
           print(
-            `\nreference:\n${problem.definition.reference_c ?? ""}\nseed kernels: ${seeds.map((seed) => seed.name).join(", ") || "none"}`,
+            `\nreference:\n${problem.definition.reference_c ?? problem.definition.reference ?? ""}\nseed kernels: ${seeds.map((seed) => seed.name).join(", ") || "none"}`,
           );
         }),
     );

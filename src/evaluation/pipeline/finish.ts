@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { release } from "node:os";
-import type { EvaluationRecord, Reason } from "../../domain/index.ts";
+import type { EvaluationRecord, Grading, Reason, WorkloadBenchmark } from "../../domain/index.ts";
 import { sha256 } from "../../platform/hash.ts";
 import { probeSandbox } from "../../platform/sandbox-probe.ts";
 import { diagnose } from "../../profiling/index.ts";
@@ -12,8 +12,11 @@ import { diagnosisFacts, type Outcome, slowestWorkload } from "./outcome.ts";
 import type { Work } from "./plan.ts";
 import { verdictOf } from "./verdict.ts";
 
-function gradingNotes(outcome: Outcome): Reason[] {
-  const { grading } = outcome;
+/** What grading says about the workloads that were timed. */
+export function gradingNotes(
+  grading: Grading | undefined,
+  benchmarks: readonly WorkloadBenchmark[],
+): Reason[] {
   if (grading === undefined) return [];
   if (grading.degenerate) {
     const passing = grading.nulls.filter((one) => one.passed).map((one) => one.candidate);
@@ -26,7 +29,7 @@ function gradingNotes(outcome: Outcome): Reason[] {
     ];
   }
   return grading.degenerate_workloads
-    .filter((uuid) => outcome.benchmarks.some((one) => one.workload === uuid))
+    .filter((uuid) => benchmarks.some((one) => one.workload === uuid))
     .map((uuid) => ({
       code: "degenerate_workload",
       message: "a candidate that computes nothing passes this workload: its speedup does not count",
@@ -43,7 +46,7 @@ export async function finishRecord(work: Work, outcome: Outcome, created: Date):
   };
   const reasons = [
     ...outcome.reasons,
-    ...gradingNotes(outcome),
+    ...gradingNotes(outcome.grading, outcome.benchmarks),
     ...(probe.kind === "limited" ? [limited] : []),
   ];
   const verdict = verdictOf(outcome.status, reasons);

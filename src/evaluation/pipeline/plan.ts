@@ -4,7 +4,6 @@ import {
   type EvaluateOptions,
   KernelEvolveError,
   type Problem,
-  STAGES,
   type Stage,
   type TargetSpec,
   type Toolchain,
@@ -18,10 +17,7 @@ import { compilerVersion } from "../compile/compiler.ts";
 import { checkFlags, threadsOf } from "../compile/flags.ts";
 import { harnessHash } from "../native/programs.ts";
 import { type Prepared, prepare, toolchainOf } from "./prepare.ts";
-
-const DEFAULT_BENCHMARK_SECONDS = 20;
-const MAX_BENCHMARK_SECONDS = 3600;
-const DEFAULT_STAGES: readonly Stage[] = ["compile", "verify", "benchmark"];
+import { DEFAULT_STAGES, secondsOf, stagesOf } from "./request.ts";
 
 /** One candidate on its way through the stages: everything checked, nothing run. */
 export interface Work {
@@ -48,25 +44,6 @@ export interface EvaluateInput {
   readonly problem: Problem;
   readonly target: string;
   readonly abstraction: string;
-}
-
-function stagesOf(asked: readonly Stage[]): Stage[] {
-  const wanted = new Set(asked);
-  const last = STAGES.findLastIndex((stage) => wanted.has(stage) && stage !== "profile");
-  return STAGES.filter((stage, index) =>
-    stage === "profile" ? wanted.has("profile") : index <= Math.max(0, last),
-  );
-}
-
-function secondsOf(options: EvaluateOptions): number {
-  const seconds = options.benchmark_seconds ?? DEFAULT_BENCHMARK_SECONDS;
-  if (!(seconds > 0 && seconds <= MAX_BENCHMARK_SECONDS)) {
-    throw new KernelEvolveError(
-      "invalid_argument",
-      `benchmark_seconds is ${seconds}; it must be above 0 and at most ${MAX_BENCHMARK_SECONDS}`,
-    );
-  }
-  return seconds;
 }
 
 /**

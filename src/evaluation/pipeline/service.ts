@@ -13,6 +13,7 @@ import {
 import type { Machine } from "../../targets/index.ts";
 import { staticScan } from "../candidate/scan.ts";
 import type { EvaluationCache } from "../ports.ts";
+import type { TorchEvaluations } from "../torch/service.ts";
 import { benchmarkStage } from "./benchmarking.ts";
 import { compileStage } from "./compiling.ts";
 import { finishRecord } from "./finish.ts";
@@ -36,12 +37,14 @@ export interface PipelineParts {
   readonly artifacts: ArtifactService;
   /** Grading of a problem, so that degenerate workloads earn no credit. */
   readonly graded: (problem: Problem, target: string, context: WorkContext) => Promise<Problem>;
+  /** Evaluates on targets with PyTorch. */
+  readonly torch: Pick<TorchEvaluations, "evaluate">;
 }
 
 /** The caller's fault or wish, or a machine that lacks a tool: told as an error, not as a record about the kernel. */
 const NO_RECORD: ReadonlySet<string> = new Set(["cancelled", "invalid_argument", "missing_tool"]);
 
-/** The evaluation pipeline of native targets: compile, verify, benchmark, profile; each stage only when the one before it held. */
+/** The evaluation pipeline. Of native targets: compile, verify, benchmark, profile; each stage only when the one before it held. */
 export class Evaluations implements EvaluationService {
   readonly #parts: PipelineParts;
 
@@ -62,6 +65,7 @@ export class Evaluations implements EvaluationService {
     context: WorkContext,
   ): Promise<EvaluationRecord> {
     const spec = await this.#parts.targets.get(input.target);
+    if (spec.run?.harness === "torch") return await this.#parts.torch.evaluate(input, options, spec, context);
     const work = planWork(input, options, { spec, machine: this.#parts.targets.machine() }, context);
     const key = await evaluationKey(work);
     if (options.use_cache !== false) {

@@ -19,6 +19,8 @@ export const NOTES: ReadonlySet<string> = new Set([
   "degenerate_workload",
   "profile_failed",
   "too_noisy",
+  "no_own_kernel",
+  "baseline_missing",
 ]);
 
 /** Verify and benchmark answers in order of harm: the first that is present is the status. */
@@ -32,6 +34,11 @@ const SEVERITY: readonly Status[] = [
 ];
 
 const MAX_REASONS = 12;
+
+/** The status that a set of findings makes: the most harmful of them. */
+export function worstStatus(found: readonly Status[]): Status {
+  return SEVERITY.find((one) => found.includes(one)) ?? "ok";
+}
 
 export interface Findings {
   readonly status: Status;
@@ -47,7 +54,7 @@ export function findings(events: readonly JudgeEvent[]): Findings {
         ? [wrongReason(event)]
         : [],
   );
-  const status = SEVERITY.find((one) => found.some((finding) => finding.status === one)) ?? "ok";
+  const status = worstStatus(found.map((finding) => finding.status));
   // Those that made the status come first, so that the cut never hides why.
   const ordered = [
     ...found.filter((finding) => finding.status === status),

@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import type { SandboxProbe } from "../../platform/sandbox-probe.ts";
 
 /**
@@ -57,6 +58,9 @@ const DROP = ["--cap-drop", "ALL"];
 /** Root needs these two to become another user inside; they are gone after that. */
 const CHANGE_USER = ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"];
 
+/** What a process of root needs beside, to make folders for its children's users, and to end them. */
+const WARDEN = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL"].flatMap((one) => ["--cap-add", one]);
+
 /** The argument vector that starts `hostProgram` as a host, or undefined in limited mode. */
 export function hostSandbox(probe: SandboxProbe, hostProgram: string): string[] | undefined {
   if (probe.bwrap === undefined) return undefined;
@@ -76,6 +80,52 @@ export function hostSandbox(probe: SandboxProbe, hostProgram: string): string[] 
     ...DROP,
     ...(probe.root ? CHANGE_USER : []),
     "/ke-host",
+  ];
+}
+
+/** The folders above, made so that every user may pass: bubblewrap makes them for its own alone. */
+function passages(folders: readonly string[]): string[] {
+  const above = new Set<string>();
+  for (const folder of folders)
+    for (let at = dirname(folder); at !== dirname(at); at = dirname(at)) above.add(at);
+  const made = new Set(["/tmp", "/usr", "/dev", "/proc", "/sys"]);
+  return [...above]
+    .filter((folder) => !made.has(folder))
+    .sort((a, b) => a.length - b.length)
+    .flatMap((folder) => ["--perms", "0755", "--dir", folder]);
+}
+
+/**
+ * bubblewrap's arguments for a long-lived process whose children give up their user themselves: folders shown at their own places, read
+ * only or writable, and device nodes.
+ */
+export function sandboxArguments(
+  probe: SandboxProbe,
+  input: {
+    readOnly: readonly string[];
+    writable: readonly string[];
+    devices: readonly string[];
+    tmpBytes: number;
+  },
+): string[] {
+  if (probe.bwrap === undefined) return [];
+  return [
+    probe.bwrap,
+    ...namespaces(probe),
+    ...mounts(input.tmpBytes),
+    ...(input.devices.length > 0 ? ["--ro-bind-try", "/sys", "/sys"] : []),
+    ...input.devices.flatMap((node) => ["--dev-bind", node, node]),
+    ...passages([...input.readOnly, ...input.writable]),
+    ...input.readOnly.flatMap((folder) => ["--ro-bind", folder, folder]),
+    ...input.writable.flatMap((folder) => ["--bind", folder, folder]),
+    "--remount-ro",
+    "/dev",
+    "--remount-ro",
+    "/",
+    "--chdir",
+    "/tmp",
+    ...DROP,
+    ...(probe.root ? [...CHANGE_USER, ...WARDEN] : []),
   ];
 }
 

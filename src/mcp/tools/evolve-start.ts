@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { KernelEvolveError, policyNameSchema } from "../../domain/index.ts";
+import { KernelEvolveError, memoryModeSchema, policyNameSchema } from "../../domain/index.ts";
 import { shared } from "../arguments.ts";
 import { defineTool } from "../define.ts";
 import { overviewOf, overviewSchema, overviewText } from "../render.ts";
@@ -17,8 +17,8 @@ export const evolveStart = defineTool({
       .string()
       .min(1)
       .max(60)
-      .default("reference")
-      .describe("The baseline whose speedup is the fitness: reference or compiler-best"),
+      .optional()
+      .describe("Its speedup is the fitness: reference, compiler-best; eager, compile with PyTorch"),
     policy: policyNameSchema.default("islands").describe("How parents are chosen"),
     policy_params: z
       .record(z.string(), z.number())
@@ -38,6 +38,15 @@ export const evolveStart = defineTool({
       .describe("Bound: so many candidates without a better one"),
     target_speedup: z.number().min(1).max(1_000_000).optional().describe("Stop when this speedup is reached"),
     roofline: z.number().min(0.001).max(1).optional().describe("Stop at this share of the roofline"),
+    memory: memoryModeSchema
+      .default("both")
+      .describe("What prompts tell of earlier tries: the parent's line, its other children, both, none"),
+    prior_kernels: z
+      .number()
+      .min(0)
+      .max(1)
+      .optional()
+      .describe("Probability that a prompt shows kernels of earlier runs; default 0.1, 0 for controls"),
     seed: z.int().min(0).max(2_147_483_647).optional().describe("Makes the policy's choices repeatable"),
     idempotency_key: z
       .string()
@@ -70,11 +79,13 @@ export const evolveStart = defineTool({
     const run = await evolution.start({
       problem: problem.id,
       target: args.target,
-      abstraction: args.abstraction,
-      baseline: args.baseline,
+      ...(args.abstraction === undefined ? {} : { abstraction: args.abstraction }),
+      ...(args.baseline === undefined ? {} : { baseline: args.baseline }),
       policy: args.policy,
       ...(args.policy_params === undefined ? {} : { policy_params: args.policy_params }),
       budget,
+      memory: args.memory,
+      ...(args.prior_kernels === undefined ? {} : { prior_kernels: args.prior_kernels }),
       ...(args.seed === undefined ? {} : { seed: args.seed }),
       ...(args.idempotency_key === undefined ? {} : { idempotency_key: args.idempotency_key }),
     });

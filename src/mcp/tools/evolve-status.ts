@@ -33,11 +33,19 @@ async function allRuns(evolution: EvolutionService): Promise<ToolResult<Output>>
 
 async function oneNode(evolution: EvolutionService, id: string, limit: number): Promise<ToolResult<Output>> {
   const { node, source, ancestors } = await evolution.node(id);
-  const summary = nodeSummary(node);
+  const { claim, memory, prior_kernels, usage, deferred } = node;
+  const summary = {
+    ...nodeSummary(node),
+    ...(claim === undefined ? {} : { claim }),
+    ...(memory === undefined ? {} : { memory }),
+    ...(prior_kernels === undefined || prior_kernels.length === 0 ? {} : { prior_kernels }),
+    ...(usage === undefined ? {} : { usage }),
+    ...(deferred === undefined ? {} : { deferred }),
+  };
   return {
     structured: { nodes: [summary], source, ancestors: ancestors.slice(0, limit).map(nodeSummary) },
     text: `${JSON.stringify(summary)}\nancestors: ${ancestors.map((one) => one.id).join(", ") || "none"}\n${source}`,
-    next: `artifact_read with artifact ${node.evaluation} for its whole evaluation`,
+    next: `artifact_read with artifact ${node.evaluation} for its whole evaluation${claim === undefined ? "" : `, ${claim} for the prompt that led to it`}`,
   };
 }
 
@@ -45,7 +53,7 @@ export const evolveStatus = defineTool({
   name: "evolve_status",
   title: "Look at a run",
   description:
-    "Where the runs stand. Without a run: all of them, newest first. With a run: budget spent and left, and the best node; view best lists the leaders, recent the newest, failures what failed and why. With a node: its source, evaluation and ancestors.",
+    "Where the runs stand. Without a run: all of them, newest first. With a run: budget spent and left, and the best node; view best lists the leaders, recent the newest, failures what failed and why. With a node: its source, evaluation, ancestors, usage, and the claim whose prompt artifact_read gives back.",
   input: z.strictObject({
     run: shared.run.optional(),
     view: z.enum(["summary", "best", "recent", "failures"]).default("summary").describe("What to list"),

@@ -62,11 +62,12 @@ export const problemDescribe = defineTool({
   output,
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   handle: async ({ problem: name, target, abstraction, seed }, context) => {
-    const { problems } = await context.services();
+    const { problems, targets } = await context.services();
     if (name === undefined) return await allProblems(problems);
     const problem = await problems.get(name);
+    const language = abstraction ?? Object.keys((await targets.get(target)).abstractions)[0] ?? "c";
     const { definition, grading } = problem;
-    const seeds = await problems.seeds(problem, target, abstraction);
+    const seeds = await problems.seeds(problem, target, language);
     const chosen = seed === undefined ? undefined : seeds.find((one) => one.name === seed);
     if (seed !== undefined && chosen === undefined) {
       const names = seeds.map((one) => one.name);
@@ -86,7 +87,7 @@ export const problemDescribe = defineTool({
     const structured = {
       id: problem.id,
       description: definition.description ?? "",
-      prototype: problems.prototype(problem, abstraction),
+      prototype: problems.prototype(problem, language),
       header: HEADER,
       workloads: workloadLines(problem),
       cache: problem.cache,

@@ -38,7 +38,9 @@ class Job:
     cache: str = "cold"
     threads: int = 1
     sandbox: tuple[str, ...] = ()
+    trusted_sandbox: tuple[str, ...] = ()
     uid: int = 0
+    trusted_uid: int = 0
     limits: dict[str, int] = field(default_factory=dict)
     allow_processes: bool = False
     call_seconds: float = 30
@@ -123,11 +125,11 @@ def read_candidate(value: dict[str, Any], problem: Problem) -> tuple[Candidate, 
 
 _SIMPLE: dict[str, type] = {
     "trials": int, "rtol": float, "atol": float, "dtype": str, "backward": bool, "weights_constant": bool,
-    "require_own_kernel": bool, "cache": str, "threads": int, "uid": int, "allow_processes": bool, "call_seconds": float,
+    "require_own_kernel": bool, "cache": str, "threads": int, "uid": int, "trusted_uid": int, "allow_processes": bool, "call_seconds": float,
     "load_seconds": float, "compile_seconds": float, "budget_seconds": float, "target_width": float, "rounds": int,
     "lock": str, "oracle": str, "cache_folder": str, "candidate_cache": str, "seed": int,
 }  # fmt: skip
-_LISTS = ("baselines", "sandbox", "preload")
+_LISTS = ("baselines", "sandbox", "trusted_sandbox", "preload")
 _OTHERS = {"mode", "device", "problem", "candidate", "generations", "limits"}
 
 

@@ -36,7 +36,8 @@ class Pool:
             ["ke_torch.opinfo"] if kind == "samples" else ["torch.fx.experimental.symbolic_shapes"] if job.backward else []
         )
         preload = (*(job.preload if kind != "samples" else ()), "ke_torch.host", *extra_modules)
-        key = (kind, device, job.sandbox, job.threads, preload, job.cache_folder if kind == "trusted" else None)
+        sandbox = job.sandbox if kind == "candidate" or not job.trusted_sandbox else job.trusted_sandbox
+        key = (kind, device, sandbox, job.threads, preload, job.cache_folder if kind == "trusted" else None)
         found = self._zygotes.get(key)
         if found is not None and found.process.poll() is not None:
             found.close()
@@ -45,7 +46,7 @@ class Pool:
             extra = {"TORCHINDUCTOR_COMPILE_THREADS": "1"} if kind == "trusted" else {}
             if kind == "trusted" and job.cache_folder is not None:
                 extra["TORCHINDUCTOR_CACHE_DIR"] = job.cache_folder
-            found = self._zygotes[key] = Zygote(job.sandbox, environment(device, job.threads, extra), preload)
+            found = self._zygotes[key] = Zygote(sandbox, environment(device, job.threads, extra), preload)
         return found
 
     def discard(self, zygote: Zygote) -> None:
@@ -107,7 +108,7 @@ class Session:
             "cache": job.candidate_cache if own else None,
             "limits": {
                 **limits,
-                "uid": job.uid if own or job.uid == 0 else job.uid + 10000,
+                "uid": job.uid if own or job.uid == 0 else job.trusted_uid or job.uid + 10000,
                 "allow_processes": job.allow_processes if own else True,
                 "allow_unix_sockets": job.device != "cpu" or not own,
             },

@@ -1,0 +1,209 @@
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  candidateSourceSchema,
+  type EvaluateOptions,
+  KernelEvolveError,
+  type Problem,
+  type Stage,
+  type TargetSpec,
+  type Toolchain,
+  type WorkContext,
+} from "../../domain/index.ts";
+import { canonicalJson, sha256 } from "../../platform/hash.ts";
+import type { SandboxProbe } from "../../platform/sandbox-probe.ts";
+import { TORCH_FIX, type TorchEnvironment, torchTools } from "../../platform/torch-environment.ts";
+import { devicesOf, type Machine } from "../../targets/index.ts";
+import type { EvaluateInput } from "../pipeline/plan.ts";
+import { secondsOf, stagesOf } from "../pipeline/request.ts";
+
+/** One Python candidate on its way through the stages: everything checked, nothing run. */
+export interface TorchWork {
+  readonly source: string;
+  readonly problem: Problem;
+  readonly spec: TargetSpec;
+  readonly abstraction: string;
+  readonly toolchain: Toolchain;
+  /** As torch names it: `cpu` or `cuda:0`; undefined where nothing is run. */
+  readonly device: string | undefined;
+  readonly deviceName: string;
+  readonly wanted: readonly string[] | undefined;
+  readonly baselines: readonly string[];
+  readonly stages: readonly Stage[];
+  readonly seconds: number;
+  readonly environment: TorchEnvironment;
+  readonly python: string;
+  readonly sandbox: SandboxProbe;
+  readonly context: WorkContext;
+}
+
+/** The device that a target means on this machine, as torch names it. @throws unsupported, with what would do. */
+export function torchDevice(
+  spec: TargetSpec,
+  environment: TorchEnvironment,
+  machineName: string,
+): { device: string; name: string } | undefined {
+  if (spec.run?.device === "cpu") return { device: "cpu", name: machineName };
+  const [first] = devicesOf(spec, environment);
+  return first === undefined ? undefined : { device: `cuda:${first.index}`, name: first.name };
+}
+
+/** @throws missing_tool when no Python with torch is here. */
+export function pythonOf(environment: TorchEnvironment): string {
+  if (environment.python !== undefined) return environment.python;
+  throw new KernelEvolveError("missing_tool", `no Python with PyTorch: ${environment.detail}`, {
+    fix: TORCH_FIX,
+  });
+}
+
+function toolchainOf(spec: TargetSpec, abstraction: string, environment: TorchEnvironment): Toolchain {
+  const found = Object.hasOwn(spec.abstractions, abstraction) ? spec.abstractions[abstraction] : undefined;
+  if (found === undefined) {
+    throw new KernelEvolveError(
+      "unsupported",
+      `${spec.id} has no abstraction "${abstraction.slice(0, 60)}"`,
+      { fix: `use one of ${Object.keys(spec.abstractions).join(", ")}` },
+    );
+  }
+  const missing = found.packages.filter((one) => environment.packages[one] === undefined);
+  if (missing.length > 0) {
+    throw new KernelEvolveError(
+      "missing_tool",
+      `${abstraction} needs ${missing.join(", ")}, which ${environment.python ?? "Python"} lacks`,
+      {
+        fix: `${environment.python ?? "python3"} -m pip install ${missing.join(" ")}`,
+      },
+    );
+  }
+  return found;
+}
+
+/** Checks a request for a target of the torch harness and resolves it. @throws invalid_argument, unsupported or missing_tool. */
+export function planTorch(
+  input: EvaluateInput,
+  options: EvaluateOptions,
+  place: {
+    spec: TargetSpec;
+    machine: Machine;
+    machineName: string;
+    environment: TorchEnvironment;
+    sandbox: SandboxProbe;
+  },
+  context: WorkContext,
+): TorchWork {
+  const { spec, environment } = place;
+  const { problem } = input;
+  const checked = candidateSourceSchema.safeParse(input.source);
+  if (!checked.success)
+    throw new KernelEvolveError(
+      "invalid_argument",
+      `source: ${checked.error.issues[0]?.message ?? "not usable"}`,
+    );
+  if (options.tunables !== undefined && Object.keys(options.tunables).length > 0)
+    throw new KernelEvolveError(
+      "unsupported",
+      "tunables: Python candidates have none; write the values into the source",
+    );
+  const python = pythonOf(environment);
+  const toolchain = toolchainOf(spec, input.abstraction, environment);
+  if (problem.origin === undefined && problem.definition.reference === undefined) {
+    throw new KernelEvolveError(
+      "unsupported",
+      `${problem.definition.name} has no Python reference, which targets with PyTorch verify against`,
+      { fix: "add `reference`: Python source with a function run that returns the outputs" },
+    );
+  }
+  checkWanted(problem, options.workloads);
+  const baselines = options.baselines ?? Object.keys(toolchain.baselines);
+  const unknown = baselines.find((name) => !Object.hasOwn(toolchain.baselines, name));
+  if (unknown !== undefined)
+    throw new KernelEvolveError("invalid_argument", `baselines: "${unknown.slice(0, 60)}" is unknown`, {
+      fix: `use ${Object.keys(toolchain.baselines).join(", ")}`,
+    });
+  const stages = stagesOf(options.stages ?? ["compile", "verify", "benchmark"]);
+  const found = torchDevice(spec, environment, place.machineName);
+  if (found === undefined && stages.some((stage) => stage !== "compile")) {
+    const why =
+      spec.run?.device === "none"
+        ? `${spec.id} is compiled for, not run`
+        : `no ${spec.title} here: ${environment.devices.map((one) => one.name).join(", ") || environment.whyNoDevice}`;
+    throw new KernelEvolveError("unsupported", why, {
+      fix: "kernel_compile works without the device; torch-cpu tells whether the kernel is right (Triton through its interpreter)",
+    });
+  }
+  return {
+    source: input.source,
+    problem,
+    spec,
+    abstraction: input.abstraction,
+    toolchain,
+    device: found?.device,
+    deviceName: found?.name ?? place.machineName,
+    wanted: options.workloads,
+    // The judge takes eager first: the others are compared in the same rounds.
+    baselines: ["eager", ...baselines.filter((name) => name !== "eager")],
+    stages,
+    seconds: secondsOf(options),
+    environment,
+    python,
+    sandbox: place.sandbox,
+    context,
+  };
+}
+
+function checkWanted(problem: Problem, wanted: readonly string[] | undefined): void {
+  if (wanted === undefined) return;
+  const unknown = wanted.find((uuid) => !problem.workloads.some((one) => one.uuid === uuid));
+  if (unknown !== undefined)
+    throw new KernelEvolveError(
+      "invalid_argument",
+      `workloads: "${unknown.slice(0, 100)}" is not a workload of ${problem.definition.name}`,
+      {
+        fix: `it has ${problem.workloads.map((one) => one.uuid).join(", ")}`,
+      },
+    );
+  if (problem.origin !== undefined && wanted.length < problem.workloads.length)
+    throw new KernelEvolveError(
+      "unsupported",
+      `workloads: ${problem.origin.format} problems are judged on all of theirs`,
+      {
+        fix: "leave workloads out",
+      },
+    );
+}
+
+let judgeHash: string | undefined;
+
+/** Hash over the judge's sources: another judge may find something else. */
+export function torchJudgeHash(): string {
+  if (judgeHash === undefined) {
+    const root = join(torchTools, "ke_torch");
+    const hash = createHash("sha256");
+    for (const name of readdirSync(root, { recursive: true, encoding: "utf8" }).sort())
+      if (name.endsWith(".py")) hash.update(name).update(readFileSync(join(root, name)));
+    judgeHash = hash.digest("hex");
+  }
+  return judgeHash;
+}
+
+/** What the answer depends on, as one hash: equal keys would find out the same again. */
+export function torchKey(work: TorchWork): string {
+  return sha256(
+    canonicalJson([
+      work.source,
+      work.problem.content_hash,
+      work.spec,
+      work.abstraction,
+      work.stages,
+      work.wanted ?? null,
+      work.baselines,
+      work.stages.includes("benchmark") ? work.seconds : 0,
+      work.environment.packages,
+      work.environment.version,
+      work.deviceName,
+      torchJudgeHash(),
+      work.sandbox.kind,
+    ]),
+  );
+}
