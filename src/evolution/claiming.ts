@@ -1,5 +1,5 @@
 import { KernelEvolveError } from "../domain/errors.ts";
-import type { Claim, Run } from "../domain/run.ts";
+import type { Claim, MemoryMode, Run } from "../domain/run.ts";
 import type { GraphRepository } from "../store/index.ts";
 import { randomFrom } from "./random.ts";
 import type { Selection } from "./selection/index.ts";
@@ -39,7 +39,8 @@ export function selectNext(
 
 /**
  * Chooses and books one expansion in one transaction: with the nodes there are and the claims that are open, a run never
- * promises more places than its budget of nodes has. The prompt is written afterwards.
+ * promises more places than its budget of nodes has. The prompt is written afterwards. Answers the claim and how many the
+ * run had given before.
  * @throws conflict when every place left is claimed
  */
 export function bookClaim(
@@ -48,7 +49,8 @@ export function bookClaim(
   run: Run,
   proposer: string,
   ttlSeconds: number,
-): Claim {
+  memory: MemoryMode | undefined = undefined,
+): { claim: Claim; ordinal: number } {
   return graph.atomically(() => {
     const open = graph.openClaims(run.id);
     const nodes = states.of(run).population.size;
@@ -62,7 +64,7 @@ export function bookClaim(
         },
       );
     }
-    const { selection } = selectNext(graph, states, run);
+    const { selection, ordinal } = selectNext(graph, states, run);
     const now = Date.now();
     const claim: Claim = {
       id: newId("claim"),
@@ -71,11 +73,14 @@ export function bookClaim(
       phase: selection.phase,
       island: selection.island,
       proposer,
+      memory: memory ?? run.memory ?? "both",
+      // From the seed and the claim's place, so that a run that is repeated draws the same.
+      prior: randomFrom(run.seed, "prior kernels", ordinal).next() < (run.prior_kernels ?? 0),
       created_at: new Date(now).toISOString(),
       expires_at: new Date(now + ttlSeconds * 1000).toISOString(),
       state: "open",
     };
     graph.createClaim(claim, "");
-    return claim;
+    return { claim, ordinal };
   });
 }

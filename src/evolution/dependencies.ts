@@ -1,6 +1,6 @@
 import type { EvaluationService, ProblemService, TargetService } from "../domain/services.ts";
 import type { Archive, GraphRepository } from "../store/index.ts";
-import type { Retrieve } from "./operator/prompt.ts";
+import type { Retrieve, RetrieveKernels } from "./operator/prompt.ts";
 
 /** What the evolution service is built over; the composition root provides it. */
 export interface EvolutionDependencies {
@@ -11,4 +11,6 @@ export interface EvolutionDependencies {
   readonly evaluations: EvaluationService;
   /** Finds documents for a diagnosis; without it prompts carry the target's own constraints only. */
   readonly retrieve?: Retrieve;
+  /** Finds kernels of earlier runs; without it prompts show none. */
+  readonly retrieveKernels?: RetrieveKernels;
 }

@@ -8,6 +8,7 @@ import { measuredPart } from "./node-from-record.ts";
 import { duplicateKey } from "./normalise.ts";
 import { newId } from "./starting.ts";
 import type { RunStates } from "./states.ts";
+import { likenessOf } from "./twins.ts";
 
 interface Seed {
   readonly name: string;
@@ -86,7 +87,7 @@ export class Drafting {
   async #evaluate(run: Run, seed: Seed, context: WorkContext): Promise<Node | undefined> {
     const { graph } = this.#deps;
     const state = this.#states.of(run);
-    const { record, seconds } = await this.#measuring.measure(
+    const { record, seconds, signature } = await this.#measuring.measure(
       {
         run,
         source: seed.source,
@@ -97,6 +98,7 @@ export class Drafting {
       },
       context,
     );
+    const { shape } = likenessOf(seed.source, run.abstraction);
     return graph.atomically(() => {
       // Another process may have been faster, or the budget may have been claimed meanwhile.
       if (graph.twin(run.id, seed.key) !== undefined) return undefined;
@@ -120,6 +122,8 @@ export class Drafting {
         },
         source: seed.source,
         dedup: seed.key,
+        ...(shape === undefined ? {} : { shape }),
+        ...(signature === undefined ? {} : { signature }),
       }).node;
     });
   }

@@ -4,6 +4,7 @@ import type { Problem } from "../domain/problem.ts";
 import type { Node, Run } from "../domain/run.ts";
 import type { EvolutionDependencies } from "./dependencies.ts";
 import { deviceSeconds, overallSpeedup } from "./node-from-record.ts";
+import { errorSignature } from "./operator/signature.ts";
 import { paceOf } from "./pace.ts";
 
 export interface MeasureInput {
@@ -14,6 +15,13 @@ export interface MeasureInput {
   readonly best: Node | null;
   readonly benchmarkSeconds: number | undefined;
   readonly screenSeconds: number | undefined;
+}
+
+export interface Measured {
+  readonly record: EvaluationRecord;
+  /** Of the device. */
+  readonly seconds: number;
+  readonly signature?: string;
 }
 
 /** Evaluates candidates of runs, with the stages and lengths that suit who proposed them. */
@@ -38,12 +46,19 @@ export class Measuring {
 
   /**
    * The record of a source, and the device seconds that it took: after a screening that left it a contender, those of both
-   * measurements.
+   * measurements. Of a failure also its signature.
    */
-  async measure(
-    input: MeasureInput,
-    context: WorkContext,
-  ): Promise<{ record: EvaluationRecord; seconds: number }> {
+  async measure(input: MeasureInput, context: WorkContext): Promise<Measured> {
+    const measured = await this.#measure(input, context);
+    const problem = await this.problem(input.run, context);
+    const signature = errorSignature(measured.record, input.source, {
+      op_type: problem.definition.op_type,
+      timed: new Set(problem.workloads.flatMap((one) => (one.role === "timed" ? [one.uuid] : []))),
+    });
+    return signature === undefined ? measured : { ...measured, signature };
+  }
+
+  async #measure(input: MeasureInput, context: WorkContext): Promise<Measured> {
     const { run } = input;
     const full = input.benchmarkSeconds ?? paceOf(run.budget).full;
     const problem = await this.problem(run, context);

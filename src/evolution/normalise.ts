@@ -4,6 +4,11 @@ import { sha256 } from "../platform/hash.ts";
 /** Languages in which `#` begins a comment and indentation has a meaning; the others are of the C family. */
 const PYTHON_LIKE = new Set(["triton", "pytorch", "cutedsl", "python", "tlx", "helion"]);
 
+/** Whether `#` begins a comment and indentation has a meaning in sources of this abstraction. */
+export function isPythonLike(abstraction: string): boolean {
+  return PYTHON_LIKE.has(abstraction);
+}
+
 /**
  * The source without what cannot change the program: comments, blank space, and the descriptive part of the header.
  * Flags keep their order; tunables count by name and current value only. Equal results are near-duplicates.
@@ -11,7 +16,7 @@ const PYTHON_LIKE = new Set(["triton", "pytorch", "cutedsl", "python", "tlx", "h
 export function normalisedSource(source: string, abstraction: string): string {
   const text = source.replaceAll("\r\n", "\n");
   const header = headerMeaning(text);
-  const body = PYTHON_LIKE.has(abstraction) ? normalisedPython(text) : normalisedC(text);
+  const body = isPythonLike(abstraction) ? normalisedPython(text) : normalisedC(text);
   return `${header}\n${body}`;
 }
 
@@ -23,11 +28,11 @@ export function duplicateKey(source: string, abstraction: string): string {
 /** Key of the code alone, without flags and values of tunables: equal for all configurations of one structure. */
 export function structureKey(source: string, abstraction: string): string {
   const text = source.replaceAll("\r\n", "\n");
-  return sha256(PYTHON_LIKE.has(abstraction) ? normalisedPython(text) : normalisedC(text));
+  return sha256(isPythonLike(abstraction) ? normalisedPython(text) : normalisedC(text));
 }
 
 /** The part of the header that changes what is built. */
-function headerMeaning(text: string): string {
+export function headerMeaning(text: string): string {
   let header: CandidateHeader;
   try {
     header = parseHeader(text);
@@ -105,4 +110,63 @@ function normalisedPython(text: string): string {
     .map((line) => line.trimEnd())
     .filter((line) => line !== "")
     .join("\n");
+}
+
+/** Begins a line that is indented, once for each level. */
+export const INDENTED = "⇥";
+const PYTHON_WORD =
+  /[rbfuRBFU]{0,2}(?:"""[\s\S]*?(?:"""|$)|'''[\s\S]*?(?:'''|$)|"(?:\\[\s\S]|[^"\\\n])*"?|'(?:\\[\s\S]|[^'\\\n])*'?)|#[^\n]*|\\\n|\.?[0-9](?:[eE][+-]|[A-Za-z0-9_.])*|[A-Za-z_]\w*|\n[ \t]*|[ \t]+|[\s\S]/g;
+
+/**
+ * The tokens of a source without comments and blanks. In the C family a line end stays after a directive; in Python line ends
+ * outside brackets stay, each followed by one `INDENTED` a level.
+ */
+export function codeTokens(source: string, abstraction: string): string[] {
+  const text = source.replaceAll("\r\n", "\n");
+  return isPythonLike(abstraction) ? tokensOfPython(text) : tokensOfC(text);
+}
+
+function tokensOfC(text: string): string[] {
+  const tokens: string[] = [];
+  let directive = false;
+  let lineStart = true;
+  for (const [token] of text.replace(/\\\n/g, " ").matchAll(C_TOKEN)) {
+    if (token === "\n") {
+      if (directive) tokens.push(token);
+      directive = false;
+      lineStart = true;
+    } else if (!/^\s|^\/[/*]/.test(token)) {
+      if (token === "#" && lineStart) directive = true;
+      lineStart = false;
+      tokens.push(token);
+    }
+  }
+  if (directive) tokens.push("\n");
+  return tokens;
+}
+
+function tokensOfPython(text: string): string[] {
+  const tokens: string[] = [];
+  const levels = [0];
+  let brackets = 0;
+  /** Indentation of the line that has begun, until its first token comes. */
+  let begun: number | undefined;
+  for (const [token] of `\n${text}`.matchAll(PYTHON_WORD)) {
+    if (token.startsWith("\n")) {
+      if (brackets === 0) begun = token.slice(1).replaceAll("\t", "        ").length;
+      continue;
+    }
+    if (/^[ \t#]|^\\\n/.test(token)) continue;
+    if (begun !== undefined) {
+      while ((levels.at(-1) ?? 0) > begun) levels.pop();
+      if ((levels.at(-1) ?? 0) < begun) levels.push(begun);
+      if (tokens.length > 0) tokens.push("\n");
+      for (let level = 1; level < levels.length; level += 1) tokens.push(INDENTED);
+      begun = undefined;
+    }
+    if ("([{".includes(token)) brackets += 1;
+    else if (")]}".includes(token)) brackets = Math.max(0, brackets - 1);
+    tokens.push(token);
+  }
+  return tokens;
 }

@@ -14,7 +14,7 @@ import { reportHtml } from "./export/page.ts";
 import { writeExport } from "./export/write.ts";
 import { Measuring } from "./measuring.ts";
 import { DEFAULT_TOKEN_BUDGET, MIN_TOKEN_BUDGET } from "./operator/prompt.ts";
-import { newRun } from "./starting.ts";
+import { checkedMemory, newRun } from "./starting.ts";
 import { RunStates } from "./states.ts";
 import { runEnded, Submitting } from "./submitting.ts";
 import { stopReason } from "./termination.ts";
@@ -78,6 +78,17 @@ export class Evolution implements EvolutionService {
     return { node, source: sourceOf(graph.source(node.candidate), node), ancestors: graph.ancestors(id) };
   }
 
+  async prompt(claim: string): Promise<string> {
+    const prompt = this.#deps.graph.prompt(claim);
+    if (prompt === undefined || prompt === "") {
+      const why = prompt === undefined ? "there is no such claim" : "it was given without a prompt";
+      throw new KernelEvolveError("not_found", `claim ${JSON.stringify(claim.slice(0, 80))}: ${why}`, {
+        fix: "evolve_status with a node names the claim that it answered",
+      });
+    }
+    return prompt;
+  }
+
   async prepare(run: string, context: WorkContext): Promise<RunOverview> {
     const current = this.#settle(run);
     if (current.state === "open" && (await this.#drafting.left(current)) > 0) {
@@ -98,30 +109,32 @@ export class Evolution implements EvolutionService {
   ): Promise<Expansion> {
     const ttl = claimSeconds(options.ttl_seconds);
     const tokenBudget = checkedTokens(options.token_budget);
+    const memory = checkedMemory(options.memory);
     if (proposer.length > 200)
       throw new KernelEvolveError("invalid_argument", "proposer: at most 200 characters are allowed");
     await this.prepare(run, options.context ?? UNWATCHED);
     const { graph } = this.#deps;
     const current = this.#settle(run);
     if (current.state !== "open") throw runEnded(current);
-    const claim = bookClaim(graph, this.#states, current, proposer, ttl);
+    const { claim, ordinal } = bookClaim(graph, this.#states, current, proposer, ttl, memory);
     this.#clock.touch(run);
     try {
       const parents = claim.parents.flatMap((id) => graph.node(id) ?? []);
       const prompt =
         tokenBudget === 0
-          ? ""
+          ? undefined
           : await expansionPrompt(this.#deps, {
               run: current,
               claim,
               parents,
               overview: await this.#overview(current),
               tokenBudget,
+              ordinal,
             });
-      if (prompt !== "") graph.setPrompt(claim.id, prompt);
+      const cited = prompt && { documents: prompt.documents, prior_kernels: prompt.kernels };
       return {
-        claim,
-        prompt,
+        claim: (prompt && graph.setPrompt(claim.id, prompt.text, cited)) ?? claim,
+        prompt: prompt?.text ?? "",
         parents: parents.map((node) => ({ node, source: sourceOf(graph.source(node.candidate), node) })),
       };
     } catch (error) {
@@ -133,7 +146,7 @@ export class Evolution implements EvolutionService {
   async submit(input: SubmitInput, context: WorkContext): ReturnType<EvolutionService["submit"]> {
     const run = this.#settle(input.run);
     if (run.state === "open") this.#clock.touch(run.id);
-    const { node, record, duplicateOf } = await this.#submitting.submit(run, input, context);
+    const { node, record, duplicateOf, alike, changed } = await this.#submitting.submit(run, input, context);
     if (run.state === "open") this.#clock.touch(run.id);
     await this.#archiving.add(run.id, this.#deps.graph.node(node.id));
     const overview = await this.get(run.id);
@@ -143,6 +156,8 @@ export class Evolution implements EvolutionService {
       overview,
       finished: overview.run.state !== "open",
       ...(duplicateOf === undefined ? {} : { duplicate_of: duplicateOf }),
+      ...(alike === undefined ? {} : { alike }),
+      ...(changed === undefined ? {} : { changed }),
     };
   }
 

@@ -1,10 +1,21 @@
 import { randomBytes } from "node:crypto";
 import { KernelEvolveError } from "../domain/errors.ts";
-import { type Budget, budgetSchema, type PolicyName, type Run } from "../domain/run.ts";
+import {
+  type Budget,
+  budgetSchema,
+  type MemoryMode,
+  memoryModeSchema,
+  type PolicyName,
+  type Run,
+} from "../domain/run.ts";
 import type { EvolutionService, ProblemService, TargetService } from "../domain/services.ts";
 import { policies, resolveParameters } from "./selection/index.ts";
 
 const DEFAULT_POLICY: PolicyName = "islands";
+/** Probability of showing kernels of earlier runs. More of it raises the floor and lowers the variety. */
+const PRIOR_KERNELS = 0.1;
+/** Policies that others are measured against: their drafts hear nothing of earlier work. */
+const CONTROLS: ReadonlySet<PolicyName> = new Set(["one-shot", "best-of-n"]);
 
 /** An identifier that sorts by time and cannot be guessed. */
 export function newId(kind: "run" | "claim" | "node"): string {
@@ -62,6 +73,8 @@ export async function newRun(
         : { nodes: Math.min(policy.bounds.nodes, input.budget.nodes ?? policy.bounds.nodes) }),
     }),
     seed: checkedSeed(input.seed ?? 0),
+    memory: checkedMemory(input.memory) ?? "both",
+    prior_kernels: checkedPrior(input.prior_kernels, policy.name),
     state: "open",
     created_at: new Date().toISOString(),
   };
@@ -84,6 +97,29 @@ function checkedBudget(budget: Budget): Budget {
     });
   }
   return parsed.data;
+}
+
+/** @throws invalid_argument */
+export function checkedMemory(mode: MemoryMode | undefined): MemoryMode | undefined {
+  if (mode === undefined) return undefined;
+  const parsed = memoryModeSchema.safeParse(mode);
+  if (parsed.success) return parsed.data;
+  throw new KernelEvolveError("invalid_argument", `memory: ${JSON.stringify(mode)} is unknown`, {
+    fix: `Use one of: ${memoryModeSchema.options.join(", ")}.`,
+  });
+}
+
+function checkedPrior(given: number | undefined, policy: PolicyName): number {
+  const control = CONTROLS.has(policy);
+  if (given === undefined) return control ? 0 : PRIOR_KERNELS;
+  if (!(given >= 0 && given <= 1))
+    throw new KernelEvolveError("invalid_argument", `prior_kernels: ${given} is not from 0 to 1`);
+  if (!control || given === 0) return given;
+  throw new KernelEvolveError(
+    "invalid_argument",
+    `prior_kernels: policy ${policy} is a control, which is shown no earlier kernels`,
+    { fix: "Leave it out, or choose another policy." },
+  );
 }
 
 function checkedSeed(seed: number): number {

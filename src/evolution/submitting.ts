@@ -1,17 +1,17 @@
-import { candidateSourceSchema } from "../domain/candidate.ts";
 import { KernelEvolveError } from "../domain/errors.ts";
 import type { EvaluationRecord } from "../domain/evaluation.ts";
 import type { WorkContext } from "../domain/job.ts";
 import type { Claim, Node, Run, Usage } from "../domain/run.ts";
 import type { SubmitInput } from "../domain/services.ts";
-import { applyTunables } from "../evaluation/candidate/header.ts";
 import { sha256 } from "../platform/hash.ts";
+import { changeSummary } from "./changes.ts";
+import { checkedSubmission } from "./checking.ts";
 import type { EvolutionDependencies } from "./dependencies.ts";
 import type { Measuring } from "./measuring.ts";
 import { measuredPart } from "./node-from-record.ts";
-import { duplicateKey } from "./normalise.ts";
 import { newId } from "./starting.ts";
 import type { RunStates } from "./states.ts";
+import { type Likeness, likenessOf, type Twin, Twins } from "./twins.ts";
 import { requiredUsage } from "./usage.ts";
 
 /** A claim does not expire while its child is evaluated: it is renewed with every heartbeat, and after a crash expires within this time. */
@@ -22,6 +22,10 @@ export interface Submitted {
   readonly record: EvaluationRecord;
   /** The node is older than this submission: a twin, or the claim's own answer of before. */
   readonly duplicateOf: string | undefined;
+  /** How it is the same as that node: its parent's own source, but for comments and blanks, or but for names and order. */
+  readonly alike: "unchanged" | "text" | "names" | undefined;
+  /** What the source changes against its first parent; undefined for a draft. */
+  readonly changed: string | undefined;
 }
 
 /**
@@ -33,12 +37,14 @@ export class Submitting {
   readonly #deps: EvolutionDependencies;
   readonly #states: RunStates;
   readonly #measuring: Measuring;
+  readonly #twins: Twins;
   readonly #inFlight = new Map<string, { run: string; key: string; result: Promise<Submitted> }>();
 
   constructor(deps: EvolutionDependencies, states: RunStates, measuring: Measuring) {
     this.#deps = deps;
     this.#states = states;
     this.#measuring = measuring;
+    this.#twins = new Twins(deps.graph);
   }
 
   /** Whether an evaluation of this run is under way here. */
@@ -55,10 +61,9 @@ export class Submitting {
   }
 
   async submit(run: Run, input: SubmitInput, context: WorkContext): Promise<Submitted> {
-    const source = checkedSource(input);
-    const rationale = checkedText(input.rationale, "rationale", 2000);
-    const proposer = checkedText(input.proposer, "proposer", 200);
-    const key = duplicateKey(source, run.abstraction);
+    const checked = checkedSubmission(run, input);
+    const likeness = likenessOf(checked.source, run.abstraction);
+    const { key } = likeness;
     const flight = this.#inFlight.get(input.claim);
     if (flight !== undefined) {
       if (flight.key === key) return flight.result;
@@ -66,7 +71,7 @@ export class Submitting {
         fix: "Wait for that answer, then call evolve_next for a new claim.",
       });
     }
-    const result = this.#take(run, { ...input, source, rationale, proposer }, key, context);
+    const result = this.#take(run, checked, likeness, context);
     this.#inFlight.set(input.claim, { run: run.id, key, result });
     try {
       return await result;
@@ -75,21 +80,22 @@ export class Submitting {
     }
   }
 
-  async #take(run: Run, input: SubmitInput, key: string, context: WorkContext): Promise<Submitted> {
+  async #take(run: Run, input: SubmitInput, likeness: Likeness, context: WorkContext): Promise<Submitted> {
     const claim = this.#claim(run, input.claim);
     const parents = this.#parents(run, claim, input.parents);
-    if (claim.node !== undefined) return this.#before(claim, claim.node, key);
+    if (claim.node !== undefined) return this.#before(claim, claim.node, input.source, likeness);
     if (run.state !== "open") throw runEnded(run);
     const operator = input.operator ?? "agent";
     const usage = requiredUsage(run, operator, input.usage);
-    const twin = this.#deps.graph.twin(run.id, key);
-    if (twin !== undefined && twin.status !== "infrastructure_error") {
-      this.#deps.graph.answerClaim(claim.id, twin.id, usage);
-      return { node: twin, record: await this.#deps.evaluations.get(twin.evaluation), duplicateOf: twin.id };
+    const twin = this.#twins.find(run, input.source, likeness);
+    if (twin !== undefined) {
+      this.#deps.graph.answerClaim(claim.id, twin.node.id, usage);
+      const record = await this.#deps.evaluations.get(twin.node.evaluation);
+      return this.#duplicate(twin, claim, record, input.source);
     }
     const began = Date.now();
     this.#deps.graph.renewClaim(claim.id, began + RENEWAL_MS);
-    const { record, seconds } = await this.#measuring
+    const { record, seconds, signature } = await this.#measuring
       .measure(
         {
           run,
@@ -110,7 +116,8 @@ export class Submitting {
       claim,
       parents,
       operator,
-      key,
+      likeness,
+      signature,
       record,
       seconds,
       began,
@@ -128,7 +135,8 @@ export class Submitting {
       readonly claim: Claim;
       readonly parents: readonly Node[];
       readonly operator: Node["operator"];
-      readonly key: string;
+      readonly likeness: Likeness;
+      readonly signature: string | undefined;
       readonly record: EvaluationRecord;
       readonly seconds: number;
       readonly began: number;
@@ -151,27 +159,63 @@ export class Submitting {
       claim: claim.id,
       proposer: input.proposer,
       ...(made.usage === undefined ? {} : { usage: made.usage }),
+      ...(input.deferred === undefined || input.deferred.length === 0
+        ? {}
+        : { deferred: [...input.deferred] }),
+      ...(claim.memory === undefined ? {} : { memory: claim.memory }),
+      ...(claim.prior_kernels === undefined ? {} : { prior_kernels: claim.prior_kernels }),
       created_at: new Date().toISOString(),
     };
     return graph.atomically(() => {
-      const twin = graph.twin(run.id, made.key);
-      if (twin !== undefined && twin.status !== "infrastructure_error" && twin.claim !== claim.id) {
-        graph.answerClaim(claim.id, twin.id, made.usage);
-        return { node: twin, record, duplicateOf: twin.id };
+      const twin = this.#twins.find(run, input.source, made.likeness);
+      if (twin !== undefined && twin.node.claim !== claim.id) {
+        graph.answerClaim(claim.id, twin.node.id, made.usage);
+        return this.#duplicate(twin, claim, record, input.source);
       }
-      const inserted = graph.insertNode({ node, source: input.source, dedup: made.key }, made.began);
-      return { node: inserted.node, record, duplicateOf: undefined };
+      const { key, shape } = made.likeness;
+      const inserted = graph.insertNode(
+        {
+          node,
+          source: input.source,
+          dedup: key,
+          ...(shape === undefined ? {} : { shape }),
+          ...(made.signature === undefined ? {} : { signature: made.signature }),
+        },
+        made.began,
+      );
+      const changed = this.#changed(inserted.node.parents, input.source);
+      return { node: inserted.node, record, duplicateOf: undefined, alike: undefined, changed };
     });
   }
 
+  /** The answer to a source that the run has already. */
+  #duplicate(twin: Twin, claim: Claim, record: EvaluationRecord, source: string): Submitted {
+    const unchanged = twin.alike === "text" && claim.parents.includes(twin.node.id);
+    return {
+      node: twin.node,
+      record,
+      duplicateOf: twin.node.id,
+      alike: unchanged ? "unchanged" : twin.alike,
+      changed: this.#changed(claim.parents, source),
+    };
+  }
+
+  #changed(parents: readonly string[], source: string): string | undefined {
+    const [first] = parents;
+    const parent = first === undefined ? undefined : this.#deps.graph.node(first);
+    const before = parent === undefined ? undefined : this.#deps.graph.source(parent.candidate);
+    return before === undefined ? undefined : changeSummary(before, source);
+  }
+
   /** The answer that a claim got before. */
-  async #before(claim: Claim, id: string, key: string): Promise<Submitted> {
+  async #before(claim: Claim, id: string, source: string, likeness: Likeness): Promise<Submitted> {
     const { graph, evaluations } = this.#deps;
     const node = graph.node(id);
     if (node === undefined)
       throw new KernelEvolveError("corrupt", `claim ${claim.id} names node ${id}, which is not there`);
     const run = this.#states.run(claim.run);
-    if (duplicateKey(graph.source(node.candidate) ?? "", run.abstraction) !== key) {
+    const alike = this.#twins.alike(graph.source(node.candidate) ?? "", source, likeness, run.abstraction);
+    if (alike === undefined) {
       throw new KernelEvolveError(
         "conflict",
         `claim ${claim.id} was already answered, with node ${id} and another source`,
@@ -180,8 +224,10 @@ export class Submitting {
         },
       );
     }
-    const own = node.claim === claim.id;
-    return { node, record: await evaluations.get(node.evaluation), duplicateOf: own ? undefined : node.id };
+    const record = await evaluations.get(node.evaluation);
+    if (node.claim !== claim.id) return this.#duplicate({ node, alike }, claim, record, source);
+    const changed = this.#changed(node.parents, source);
+    return { node, record, duplicateOf: undefined, alike: undefined, changed };
   }
 
   #claim(run: Run, id: string): Claim {
@@ -242,24 +288,5 @@ export function runEnded(run: Run): KernelEvolveError {
     {
       fix: "Take the result with evolve_export, or open another run with evolve_start.",
     },
-  );
-}
-
-function checkedSource(input: SubmitInput): string {
-  const parsed = candidateSourceSchema.safeParse(input.source);
-  if (!parsed.success)
-    throw new KernelEvolveError(
-      "invalid_argument",
-      `source: ${parsed.error.issues[0]?.message ?? "malformed"}`,
-    );
-  if (parsed.data.trim() === "") throw new KernelEvolveError("invalid_argument", "source: it is blank");
-  return input.tunables === undefined ? parsed.data : applyTunables(parsed.data, input.tunables);
-}
-
-function checkedText(text: string, name: string, limit: number): string {
-  if (text.length <= limit) return text;
-  throw new KernelEvolveError(
-    "invalid_argument",
-    `${name}: ${text.length} characters, at most ${limit} are allowed`,
   );
 }

@@ -48,9 +48,24 @@ export class ClaimTable extends RunTable {
     };
   }
 
-  /** Keeps the prompt that went out with a claim, for audit and replay. */
-  setPrompt(claim: string, prompt: string): void {
-    this.db.transaction(() => this.db.run("UPDATE claims SET prompt = ? WHERE id = ?", prompt, claim));
+  /** Keeps the prompt that went out with a claim and what it cites, for audit and replay. */
+  setPrompt(
+    claim: string,
+    prompt: string,
+    cited: Pick<Claim, "documents" | "prior_kernels"> = {},
+  ): Claim | undefined {
+    return this.db.transaction(() => {
+      const row = this.db.get(jsonRow, "SELECT json FROM claims WHERE id = ?", claim);
+      if (row === undefined) return undefined;
+      const told = { ...parseJson(claimSchema, row.json, "claim"), ...cited };
+      this.db.run(
+        "UPDATE claims SET prompt = ?, json = ? WHERE id = ?",
+        prompt,
+        toJson(claimSchema, told, "the claim"),
+        claim,
+      );
+      return this.claim(claim);
+    });
   }
 
   prompt(claim: string): string | undefined {

@@ -1,6 +1,7 @@
 import { type Claim, KernelEvolveError, type Node } from "../domain/index.ts";
 import { sha256 } from "../platform/hash.ts";
-import { NodeQueries, storedNodeSchema } from "./nodes.ts";
+import { storedNodeSchema } from "./nodes.ts";
+import { RepairTable } from "./repairs.ts";
 import { toJson } from "./rows.ts";
 
 /** A node with what only the store keeps: its near-duplicate key. */
@@ -9,19 +10,23 @@ export interface NewNode {
   readonly source: string;
   /** Key under which near-duplicates meet (normalised source). */
   readonly dedup: string;
+  /** Key of what candidates that are compared for likeness have in common (see evolution/similarity.ts). */
+  readonly shape?: string;
+  /** How it failed, without what is its own: the same for the same error in another kernel. */
+  readonly signature?: string;
 }
 
 const NEW_CLAIM = { fix: "call evolve_next for a new claim" };
 
 /** Runs, nodes, edges and claims. Nodes are insert-only; every method that writes is one transaction. */
-export class GraphRepository extends NodeQueries {
+export class GraphRepository extends RepairTable {
   /**
    * Records a child: candidate, node, edges and the claim's end in one transaction that is on disk when this returns.
    * The step is the next of the run. The same claim a second time with the same source answers the node it made.
    * @throws not_found, expired, conflict or invalid_argument; then nothing is written.
    */
   insertNode(input: NewNode, now = Date.now()): { node: Node; existing: boolean } {
-    const { node, source, dedup } = input;
+    const { node, source, dedup, shape, signature } = input;
     // The text by which a candidate is identified must be the text that is kept.
     if (sha256(source) !== node.candidate) {
       throw new KernelEvolveError("invalid_argument", "candidate: it is not the sha256 of the source");
@@ -62,6 +67,7 @@ export class GraphRepository extends NodeQueries {
           step,
         );
       });
+      this.noteOutcome(node, signature, shape);
       // At the node's own time, so that the run as of a step has what led to it.
       if (node.usage !== undefined)
         this.addUsage(node.run, node.claim ?? node.id, node.usage, node.id, node.created_at);

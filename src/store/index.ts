@@ -9,6 +9,7 @@ export { GraphRepository, type NewNode } from "./graph.ts";
 export { type HeldJob, type JobEnd, JobRepository, type JobRow, type NewJob } from "./jobs.ts";
 export type { NodeFilter, RunTotals } from "./nodes.ts";
 export { EvaluationRepository, ProblemRepository } from "./records.ts";
+export type { Repair } from "./repairs.ts";
 export type { Used } from "./runs.ts";
 
 /** Everything that lasts, in one data home. */

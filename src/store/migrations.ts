@@ -88,4 +88,16 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TRIGGER usage_no_update BEFORE UPDATE ON usage BEGIN SELECT RAISE(ABORT, 'usage is insert-only'); END;
   CREATE TRIGGER usage_no_delete BEFORE DELETE ON usage BEGIN SELECT RAISE(ABORT, 'usage is insert-only'); END;
   `,
+  // How failed nodes failed and which descendant passed first; and nodes by the shape that near-duplicates share.
+  `
+  CREATE TABLE failures (
+    node TEXT PRIMARY KEY REFERENCES nodes (id), signature TEXT NOT NULL, abstraction TEXT NOT NULL, problem TEXT NOT NULL,
+    repair TEXT REFERENCES nodes (id)
+  ) STRICT;
+  CREATE INDEX failures_repaired ON failures (signature, abstraction) WHERE repair IS NOT NULL;
+  CREATE TABLE shapes (
+    node TEXT PRIMARY KEY REFERENCES nodes (id), run TEXT NOT NULL REFERENCES runs (id), shape TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX shapes_run ON shapes (run, shape);
+  `,
 ];

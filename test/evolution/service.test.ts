@@ -435,7 +435,7 @@ describe("resume", () => {
   it("goes on by id after a crash: same nodes, same choices as an undisturbed run, archive caught up", async () => {
     const steps = async (world: World, run: string, from: number, to: number): Promise<void> => {
       for (let at = from; at < to; at += 1)
-        await submit(world, run, `return ${1.1 + ((at * 7) % 10) / 10}; int v${at};`);
+        await submit(world, run, `return ${1.1 + ((at * 7) % 10) / 10}; int v = ${at};`);
     };
     const start = { problem: "scale", target: "cpu-test", budget: { nodes: 30 }, seed: 5 };
     const shape = (nodes: Node[]): unknown => {

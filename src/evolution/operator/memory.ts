@@ -1,5 +1,5 @@
 import type { Diagnosis, EvaluationRecord } from "../../domain/evaluation.ts";
-import type { Node } from "../../domain/run.ts";
+import type { MemoryMode, Node } from "../../domain/run.ts";
 import { durationText, figure, outcomeText, speedupText } from "./format.ts";
 import { quoteInline, quoteUntrusted } from "./quote.ts";
 import { estimateTokens, fitList, fitText } from "./tokens.ts";
@@ -13,6 +13,18 @@ export interface ParentContext {
   readonly ancestors: readonly Node[];
   /** Children that the parent already has, oldest first. */
   readonly children: readonly Node[];
+  /** Failed children of its nearest ancestors, outside its own line. */
+  readonly relatives: readonly Node[];
+  /** For a failed parent: how the same error was repaired before, in this run or another. */
+  readonly repairs: readonly RepairContext[];
+}
+
+/** A failure with the parent's error signature, and the first descendant of it that passed. */
+export interface RepairContext {
+  readonly failed: Node;
+  readonly repair: Node;
+  /** Differences between their sources, short. */
+  readonly diff: string;
 }
 
 /** The diagnosis to work from, and the node it was made on: the parent, or its nearest profiled ancestor. */
@@ -26,10 +38,14 @@ export function diagnosisFor(parent: ParentContext): { diagnosis: Diagnosis; nod
 }
 
 /**
- * The context-memory report on one parent, within `tokens`: how it did and why (bottleneck with evidence), where time
- * goes per workload, the history of its lineage, what failed from here and must not be tried again, and what was deferred.
+ * The context-memory report on one parent, within `tokens`. Of the parent itself: how it did and why (bottleneck with
+ * evidence), repairs of the same error, where time goes per workload, the history of its lineage, what was deferred. Of its
+ * other children: what failed and must not be tried again, what gained and what did not. `mode` says which of the two.
  */
-export function memoryReport(parent: ParentContext, tokens: number): string {
+export function memoryReport(parent: ParentContext, tokens: number, mode: MemoryMode): string {
+  if (mode === "none") return "Memory: none. What was tried and found before is withheld, for a clean start.";
+  const own = mode !== "siblings";
+  const siblings = mode !== "parent";
   let left = tokens;
   const out: string[] = [];
   const add = (text: string): void => {
@@ -40,13 +56,21 @@ export function memoryReport(parent: ParentContext, tokens: number): string {
   add(
     `Node ${parent.node.id} (step ${parent.node.step}, ${parent.node.operator}): ${outcomeText(parent.node)}.`,
   );
-  add(results(parent.record));
-  add(failure(parent, Math.floor(left * 0.5)));
-  add(bottleneck(parent));
-  add(workloads(parent.record));
-  add(section("Must not be tried again (failed from here):", failures(parent), Math.floor(left * 0.5)));
-  add(section("Tried from here without a gain:", withoutGain(parent), Math.floor(left * 0.4)));
-  add(section("History of this lineage, oldest first:", history(parent), Math.floor(left * 0.8)));
+  if (own) {
+    add(results(parent.record));
+    add(failure(parent, Math.floor(left * 0.5)));
+    for (const repair of parent.repairs) add(repairText(repair, Math.floor(left * 0.4)));
+    add(bottleneck(parent));
+    add(workloads(parent.record));
+  }
+  if (siblings) {
+    const failed = [...failures(parent.children), ...failures(parent.relatives)];
+    add(section("Must not be tried again (failed from here or beside it):", failed, Math.floor(left * 0.5)));
+    add(section("Tried from here with a gain:", withGain(parent), Math.floor(left * 0.3)));
+    add(section("Tried from here without a gain:", withoutGain(parent), Math.floor(left * 0.4)));
+  }
+  add(section("Deferred ideas, not tried yet:", deferred(parent, own, siblings), Math.floor(left * 0.4)));
+  if (own) add(section("History of this lineage, oldest first:", history(parent), Math.floor(left * 0.8)));
   return out.join("\n");
 }
 
@@ -66,10 +90,10 @@ function bottleneck(parent: ParentContext): string {
   if (found === undefined) return "Bottleneck: not profiled yet.";
   const { diagnosis, node } = found;
   const whose = node.id === parent.node.id ? "" : ` (profiled on its ancestor ${node.id}, step ${node.step})`;
-  const [first, ...deferred] = diagnosis.advice;
+  const [first, ...later] = diagnosis.advice;
   const lines = [`Bottleneck: ${diagnosis.bottleneck}${whose}. Evidence: ${diagnosis.evidence}`];
   if (first !== undefined) lines.push(`Address first: ${first}`);
-  if (deferred.length > 0) lines.push(`Deferred until that is done: ${deferred.join("; ")}`);
+  if (later.length > 0) lines.push(`Deferred until that is done: ${later.join("; ")}`);
   return lines.join("\n");
 }
 
@@ -113,9 +137,9 @@ function history(parent: ParentContext): string[] {
 }
 
 /** Failed children, one line for each distinct way of failing, the newest first. */
-function failures(parent: ParentContext): string[] {
+function failures(nodes: readonly Node[]): string[] {
   const seen = new Map<string, { line: string; count: number }>();
-  for (const child of parent.children.toReversed()) {
+  for (const child of nodes.toReversed()) {
     if (child.verdict === "passed" || child.status === "infrastructure_error") continue;
     const reason = child.reasons[0];
     const key = `${child.status}|${reason?.code ?? ""}|${child.rationale}`;
@@ -131,6 +155,36 @@ function failures(parent: ParentContext): string[] {
     });
   }
   return [...seen.values()].map(({ line, count }) => (count === 1 ? line : `${line} (${count} times)`));
+}
+
+/** How one repair of the same error went: the node that failed, what was changed, and what came of it. */
+function repairText({ failed, repair, diff }: RepairContext, tokens: number): string {
+  const line = `The same error was repaired before: node ${failed.id} of run ${failed.run} failed so, node ${repair.id} passed (${outcomeText(repair)}): ${quoteInline(repair.rationale)}`;
+  const room = tokens - estimateTokens(line) - 30;
+  const shown = room < 40 ? "" : fitText(diff, room);
+  return shown === ""
+    ? line
+    : `${line}\n${quoteUntrusted(`difference from ${failed.id} to ${repair.id}`, shown)}`;
+}
+
+/** Ideas that proposers put off: the newest of the lineage first, then those of the parent's other children. */
+function deferred(parent: ParentContext, own: boolean, siblings: boolean): string[] {
+  const nodes = [
+    ...(own ? [...parent.ancestors, parent.node].toReversed() : []),
+    ...(siblings ? parent.children.toReversed() : []),
+  ];
+  const lines = nodes.flatMap((node) =>
+    (node.deferred ?? []).map((idea) => `${quoteInline(idea)} (at node ${node.id}, step ${node.step})`),
+  );
+  return [...new Set(lines)];
+}
+
+/** Passed children that were better than the parent, the best first. */
+function withGain(parent: ParentContext): string[] {
+  return parent.children
+    .filter((child) => child.verdict === "passed" && child.fitness > parent.node.fitness)
+    .sort((a, b) => b.fitness - a.fitness)
+    .map((child) => `${quoteInline(child.rationale)} → node ${child.id}, ${outcomeText(child)}`);
 }
 
 /** Passed children that were not better than the parent, the nearest miss first. */
