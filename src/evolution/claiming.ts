@@ -49,7 +49,7 @@ export function bookClaim(
   run: Run,
   proposer: string,
   ttlSeconds: number,
-  memory: MemoryMode | undefined = undefined,
+  memory: MemoryMode | undefined,
 ): { claim: Claim; ordinal: number } {
   return graph.atomically(() => {
     const open = graph.openClaims(run.id);

@@ -13,7 +13,7 @@ import type {
 } from "../../src/domain/services.ts";
 import { type TargetSpec, targetSpecSchema } from "../../src/domain/target.ts";
 import { parseHeader } from "../../src/evaluation/candidate/header.ts";
-import { Evolution, type Retrieve } from "../../src/evolution/index.ts";
+import { Evolution, type Retrieve, type RetrieveKernels } from "../../src/evolution/index.ts";
 import { sha256 } from "../../src/platform/hash.ts";
 import { Archive, openStore, type Store } from "../../src/store/index.ts";
 
@@ -229,6 +229,7 @@ export class World {
   readonly evaluations: FakeEvaluations;
   readonly #seeds: { name: string; source: string; note: string }[];
   readonly #retrieve: Retrieve | undefined;
+  readonly #retrieveKernels: RetrieveKernels | undefined;
   store: Store;
   evolution: Evolution;
 
@@ -236,10 +237,12 @@ export class World {
     judge: (source: string, options: EvaluateOptions) => Outcome,
     seeds: { name: string; source: string; note: string }[] = [],
     retrieve?: Retrieve,
+    retrieveKernels?: RetrieveKernels,
   ) {
     this.evaluations = new FakeEvaluations(judge);
     this.#seeds = seeds;
     this.#retrieve = retrieve;
+    this.#retrieveKernels = retrieveKernels;
     this.store = openStore(this.home);
     this.evolution = this.#service();
   }
@@ -252,6 +255,7 @@ export class World {
       targets: fakeTargets,
       evaluations: this.evaluations,
       ...(this.#retrieve === undefined ? {} : { retrieve: this.#retrieve }),
+      ...(this.#retrieveKernels === undefined ? {} : { retrieveKernels: this.#retrieveKernels }),
     });
   }
 
