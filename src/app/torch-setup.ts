@@ -25,6 +25,8 @@ const VENV = {
 export interface TorchSetupOptions {
   /** Make the environment anew although it is there. */
   readonly force?: boolean;
+  /** What the Python tests need too: pytest, ruff, mypy. */
+  readonly dev?: boolean;
   /** Interpreter to make it with; default python3 of PATH. */
   readonly python?: string;
   /** Where packages come from, as pip's --index-url: PyTorch's own index for the processor is far smaller than the default. */
@@ -40,9 +42,9 @@ export interface TorchSetupResult {
   readonly seconds: number;
 }
 
-/** Versions by package, from tools/torch/requirements.txt. */
-export function torchRequirements(): string[] {
-  return readFileSync(join(torchTools, "requirements.txt"), "utf8")
+/** Packages with their versions, from a file of tools/torch. */
+export function torchRequirements(file = "requirements.txt"): string[] {
+  return readFileSync(join(torchTools, file), "utf8")
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "" && !line.startsWith("#"));
@@ -66,7 +68,8 @@ export async function setupTorch(
     made,
     seconds: (performance.now() - started) / 1000,
   });
-  if (options.force !== true && (await whole(folder))) return await done(false);
+  const wanted = ["torch", "triton", "numpy", ...(options.dev === true ? ["pytest", "ruff", "mypy"] : [])];
+  if (options.force !== true && (await whole(folder, wanted))) return await done(false);
   // A virtual environment knows its own place, so it is made there; the old one waits beside it until the new one is whole.
   const old = `${folder}.old`;
   rmSync(old, { recursive: true, force: true });
@@ -133,14 +136,15 @@ async function make(folder: string, options: TorchSetupOptions, context: WorkCon
   // Builds of torch for devices bring the Triton that they were made with.
   const has = await run([inside, "-c", "import importlib.metadata as m; m.version('triton')"], context);
   if (has.code !== 0) await install(2, triton);
+  if (options.dev === true) await install(2, torchRequirements("requirements-dev.txt"));
   step(3, "done");
 }
 
-async function whole(folder: string): Promise<boolean> {
+async function whole(folder: string, packages: readonly string[]): Promise<boolean> {
   const python = join(folder, "bin", "python");
   if (!existsSync(python)) return false;
-  const check = "import importlib.metadata as m; [m.version(p) for p in ('torch', 'triton', 'numpy')]";
-  return (await runProcess({ argv: [python, "-c", check], timeoutMs: 60_000 })).code === 0;
+  const check = "import importlib.metadata as m, sys; [m.version(p) for p in sys.argv[1:]]";
+  return (await runProcess({ argv: [python, "-c", check, ...packages], timeoutMs: 60_000 })).code === 0;
 }
 
 /** The settings of the user that concern where packages come from. */

@@ -1,6 +1,6 @@
 // Sets up what the demo and the tests need, with Node's built-ins alone (any Node from 20): the npm packages, a C compiler,
 // bubblewrap, valgrind, git, and the build. Says what it installs before it does; does nothing when nothing is missing.
-// usage: node tools/setup/setup.mjs [--no-build]
+// usage: node tools/setup/setup.mjs [--no-build] [--torch]
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -64,6 +64,13 @@ const PROGRAMS = [
     use: "builds the vector index's library, with make",
   },
   {
+    name: "python3-venv",
+    packages: { apt: ["python3-venv"], dnf: ["python3"], pacman: ["python"] },
+    required: false,
+    use: "makes the Python environment of PyTorch targets",
+    present: () => spawnSync("python3", ["-c", "import ensurepip, venv"], { stdio: "ignore" }).status === 0,
+  },
+  {
     name: "objdump",
     packages: { apt: ["binutils"], dnf: ["binutils"], pacman: ["binutils"] },
     required: false,
@@ -99,7 +106,7 @@ function compilerWorks() {
 
 function installPrograms() {
   const missing = PROGRAMS.filter(
-    (program) => !has(program.name) || (program.name === "gcc" && !compilerWorks()),
+    (program) => !(program.present?.() ?? has(program.name)) || (program.name === "gcc" && !compilerWorks()),
   );
   if (missing.length === 0) return;
   for (const program of missing) say(`${program.name} is missing: it ${program.use}`);
@@ -204,6 +211,15 @@ function build() {
   stamp("build", wanted);
 }
 
+/** PyTorch and Triton in a Python environment of their own, for the tests of targets that need them. */
+function installTorch() {
+  const node = join(root, "node_modules", "node", "bin", "node");
+  if (run(node, [join(root, "dist", "main.js"), "setup", "torch", "--dev"])) return;
+  say("the Python environment could not be made; its message stands above");
+  process.exit(1);
+}
+
 installPrograms();
 installPackages();
 if (!process.argv.includes("--no-build")) build();
+if (process.argv.includes("--torch")) installTorch();

@@ -4,6 +4,7 @@ import { print, printJson } from "../output.ts";
 
 interface Options {
   force?: boolean;
+  dev?: boolean;
   python?: string;
   indexUrl?: string;
   json?: boolean;
@@ -15,6 +16,7 @@ export function setup(program: Command): void {
     .command("torch")
     .description("A private Python environment with PyTorch and Triton, for torch-cpu and GPU targets")
     .option("--force", "make it anew although it is there")
+    .option("--dev", "with what the Python tests need: pytest, ruff, mypy")
     .option("--python <path>", "the Python to make it with; default: python3")
     .option(
       "--index-url <url>",
@@ -37,6 +39,7 @@ Examples:
         const result = await setupTorch(
           {
             ...(options.force === undefined ? {} : { force: options.force }),
+            ...(options.dev === undefined ? {} : { dev: options.dev }),
             ...(options.python === undefined ? {} : { python: options.python }),
             ...(options.indexUrl === undefined ? {} : { indexUrl: options.indexUrl }),
           },
