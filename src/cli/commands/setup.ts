@@ -11,7 +11,10 @@ interface Options {
 }
 
 export function setup(program: Command): void {
-  const command = program.command("setup").description("Install what a family of targets needs");
+  const command = program
+    .command("setup")
+    .description("Install what a family of targets needs")
+    .addHelpText("after", "\nExample:\n  kernelevolve setup torch       for torch-cpu and GPU targets");
   command
     .command("torch")
     .description("A private Python environment with PyTorch and Triton, for torch-cpu and GPU targets")
