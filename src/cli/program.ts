@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { bench } from "./commands/bench.ts";
 import { demo } from "./commands/demo.ts";
 import { docs } from "./commands/docs.ts";
 import { doctor } from "./commands/doctor.ts";
@@ -36,7 +37,7 @@ Results go to stdout (with --json as one JSON document), progress and logs to st
 Exit codes: 0 done, 1 rejected or failed, 2 wrong usage, 3 a tool is missing, 130 stopped by Ctrl-C.`,
     );
   serve(program, version);
-  for (const command of [demo, doctor, targets, problems, evaluate, evolve, report, runs, docs, setup])
+  for (const command of [demo, doctor, targets, problems, evaluate, evolve, report, runs, docs, setup, bench])
     command(program);
   return program;
 }
