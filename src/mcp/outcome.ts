@@ -122,7 +122,11 @@ async function submitOutcome(job: Job, services: Services): Promise<ToolResult<O
       recordText(record),
       overviewText(overview),
     ].join("\n"),
-    next: result.finished ? `evolve_export with run ${node.run}` : `evolve_next with run ${node.run}`,
+    next: result.finished
+      ? `evolve_export with run ${node.run}`
+      : record.verdict === "rejected"
+        ? `evolve_next with run ${node.run}: a failed child may come back as a repair, with how the same error was repaired before`
+        : `evolve_next with run ${node.run}`,
   };
 }
 

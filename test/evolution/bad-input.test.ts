@@ -156,6 +156,32 @@ describe("the parent's source unchanged", () => {
   });
 });
 
+describe("two proposers who hand in the same at once", () => {
+  it("make one node, whatever they call their variables", async () => {
+    await using world = new World(judge);
+    const { run, good } = await prepared(world);
+    const { claim } = await world.evolution.next(run.id, "other");
+    const kernel = (name: string) => `void kernel(float *${name}) { ${name}[0] = 3.5f; } /* return 3.5 */`;
+    let waiting = 0;
+    let open = (): void => undefined;
+    const both = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    world.evaluations.gate = async () => {
+      waiting += 1;
+      if (waiting === 2) open();
+      await both;
+    };
+    const [a, b] = await Promise.all([
+      world.evolution.submit({ ...good, source: kernel("x") }, context),
+      world.evolution.submit({ ...good, claim: claim.id, source: kernel("y") }, context),
+    ]);
+    expect(a.node.id).toBe(b.node.id);
+    expect([a.alike, b.alike].filter((alike) => alike === "names")).toHaveLength(1);
+    expect(b.overview).toMatchObject({ nodes: 2, open_claims: 0 });
+  });
+});
+
 describe("what changed against the parent", () => {
   it("is told in one line", async () => {
     await using world = new World(judge);
