@@ -61,6 +61,17 @@ describe("error signature", () => {
     expect(new Set(texts.map((text) => compileError(text))).size).toBe(texts.length);
   });
 
+  it("of a traceback is what was raised, not where", () => {
+    const traceback = (line: number, name: string, error: string) =>
+      compileError(
+        `Traceback (most recent call last):\n  File "/tmp/x${line}/candidate.py", line ${line}, in kernel\n    raise error handling\ntriton.compiler.errors.CompilationError: at ${line}:8:\n    ${name} = tl.load(p)\n            ^\n${error}`,
+      );
+    const base = traceback(3, "acc", "NameError('tl2 is not defined')");
+    expect(base).toBe(traceback(99, "total", "NameError('tl7 is not defined')"));
+    expect(base).not.toBe(traceback(3, "acc", "ValueError('arange range must be a power of 2')"));
+    expect(traceback(3, "acc", "")).toBe("compile_error|triton.compiler.errors.CompilationError: at N:N:");
+  });
+
   it("of run-time failures is the judge's code, of exceptions their text", () => {
     const crash = (message: string) =>
       errorSignature(failed("runtime_error", message, { code: "segfault", workload: "big" }), "", about);

@@ -13,9 +13,10 @@ const MESSAGE_LENGTH = 1000;
 const SOURCE_LENGTH = 200_000;
 /** Longest text of a signature: enough for what compilers say in one line. */
 const LENGTH = 240;
-/** Lines of a compiler or an interpreter that state the error rather than where it is. */
-const ERROR_LINE =
-  /\b(?:fatal )?error\b|undefined reference|multiple definition|^\s*\w*(?:Error|Exception)\b|ptxas\s+(?:fatal|error)/i;
+/** Lines of a compiler that state the error rather than where it is. */
+const ERROR_LINE = /\berror\b|undefined reference|multiple definition|ptxas\s+fatal/i;
+/** A line of an interpreter that names an exception: `NameError: …`, `triton.compiler.errors.CompilationError: …`. */
+const EXCEPTION = /^\s*[\w.]{0,120}(?:Error|Exception)\b/;
 
 /** Names that belong to languages and their libraries: they say what the error is about, in every kernel. */
 const LIBRARY_NAME =
@@ -90,8 +91,7 @@ export function errorSignature(
   switch (record.status) {
     case "compile_error": {
       const spoken = record.stages.compile?.diagnostics ?? "";
-      const line = spoken.split("\n").find((text) => ERROR_LINE.test(text)) ?? first?.message ?? "";
-      parts.push(normalisedMessage(line, source));
+      parts.push(normalisedMessage(errorLine(spoken) ?? first?.message ?? "", source));
       break;
     }
     case "wrong_answer":
@@ -104,6 +104,13 @@ export function errorSignature(
       );
   }
   return parts.join("|").slice(0, LENGTH + 40);
+}
+
+/** Compilers state the first error first; a traceback ends with what was raised, and Triton's with its cause. */
+function errorLine(spoken: string): string | undefined {
+  const lines = spoken.split("\n");
+  const raised = lines.findLast((line) => EXCEPTION.test(line));
+  return raised ?? lines.find((line) => ERROR_LINE.test(line));
 }
 
 /** The judge's own codes say what happened; of an exception in an interpreter the message does. */
