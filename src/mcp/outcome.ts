@@ -53,7 +53,7 @@ export const runOutput = z.object({ ...handleFields, overview: overviewSchema.op
 export const registerOutput = z.object(registerFields);
 export const exportOutput = z.object(exportFields);
 export const addOutput = z.object(addFields);
-export const anyOutput = z.object({ ...submitFields, ...registerFields, ...exportFields, ...addFields });
+const anyOutput = z.object({ ...submitFields, ...registerFields, ...exportFields, ...addFields });
 export type Outcome = z.input<typeof anyOutput>;
 
 const evaluated = z.object({ evaluation: z.string(), cached: z.boolean().optional() });

@@ -78,6 +78,7 @@ test("an agent's whole way: claim, prompt, compile error, repair, twin, audit, w
 
   const draft = await call("evolve_next", { run }, next);
   expect(draft.text).toContain("left nodes 20, tokens 5000");
+  expect(draft["prior_kernels"]).toHaveLength(2);
   // The knowledge base has kernels for this operator: they are cited by id and quoted.
   expect(draft.prompt).toMatch(/\[knowledge\/kernels\/cpu-x86-64\/row-reduction\/\w+\.c\]/);
   const broken = naive.replace("void kernel", "static float unused = undeclared_name;\nvoid kernel");
@@ -107,6 +108,14 @@ test("an agent's whole way: claim, prompt, compile error, repair, twin, audit, w
   expect(["ok", "too_noisy"]).toContain(passed.record.status);
   expect(passed.changed).toBe("+0 −1 lines");
   expect(passed.text).toContain("against its parent: +0 −1 lines");
+
+  // The same again, answered by way of its job: job_wait has the form of the tool that started it.
+  const handle = z.looseObject({ job_id: z.string().optional() });
+  const begun = await call("evolve_submit", { ...fixed, wait_seconds: 0 }, handle);
+  if (begun.job_id !== undefined) {
+    const waited = await call("job_wait", { job_id: begun.job_id, wait_seconds: 45 }, submitted);
+    expect(waited.node.node).toBe(passed.node.node);
+  }
 
   const twin = await call("evolve_next", { run }, next);
   const renamed = naive.replaceAll("sum", "total_of_row");

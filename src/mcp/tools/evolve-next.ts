@@ -27,6 +27,7 @@ export const evolveNext = defineTool({
     expires_at: z.string().optional(),
     prompt: z.string().optional(),
     prompt_artifact: z.string().optional(),
+    prior_kernels: z.array(z.string()).optional(),
     overview: overviewSchema.optional(),
   }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false },

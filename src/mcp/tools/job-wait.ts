@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { shared } from "../arguments.ts";
-import { defineTool } from "../define.ts";
-import { anyOutput, outcomeOf } from "../outcome.ts";
+import { defineTool, handleFields } from "../define.ts";
+import { outcomeOf } from "../outcome.ts";
 
 export const jobWait = defineTool({
   name: "job_wait",
@@ -9,7 +9,9 @@ export const jobWait = defineTool({
   description:
     "Waits for a job that another tool answered, at most 45 s a call, and answers its result, in that tool's form, or how far it is. Stopping to wait does not stop the job. Jobs survive a restart of the server. Without a job_id: the jobs at work.",
   input: z.strictObject({ job_id: shared.job.optional(), wait_seconds: shared.wait_seconds }),
-  output: anyOutput.extend({
+  // Listed by its own fields; what else an ended job answers has the form of the tool that started it.
+  output: z.looseObject({
+    ...handleFields,
     jobs: z.array(z.looseObject({ job_id: z.string(), kind: z.string() })).optional(),
   }),
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
