@@ -21,8 +21,8 @@ export interface RememberParts {
 const MAX_SHAPES = 40;
 
 /**
- * What a run found, for later ones: its best credited kernel, and what was measured of it, become documents of the target. The same
- * kernel again changes nothing.
+ * What a run found, for later ones: its best credited kernel, the way there and what failed, and what was measured of it, become documents
+ * of the target. The same kernel again changes nothing.
  * @returns ids of the documents, or why there are none. Never throws: a search does not fail for what it would have taught.
  */
 export async function rememberRun(
@@ -72,8 +72,13 @@ export async function rememberRun(
       },
       context,
     );
-    if (record.stages.profile === undefined && record.diagnosis === undefined)
-      return { documents: kernel.documents };
+    const documents = [...kernel.documents];
+    const lesson = await evolution.lesson(run.id, context);
+    if (lesson !== undefined) {
+      const skill = await knowledge.add({ ...about, ...lesson, format: "markdown", kind: "skill" }, context);
+      documents.push(...skill.documents);
+    }
+    if (record.stages.profile === undefined && record.diagnosis === undefined) return { documents };
     const trace = await knowledge.add(
       {
         ...about,
@@ -83,7 +88,7 @@ export async function rememberRun(
       },
       context,
     );
-    return { documents: [...kernel.documents, ...trace.documents] };
+    return { documents: [...documents, ...trace.documents] };
   } catch (error) {
     if (context.signal.aborted) throw error;
     log.warn({ err: error, run: id }, "the run's kernel was not added to the knowledge");

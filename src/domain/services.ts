@@ -261,7 +261,12 @@ export interface EvolutionService {
   stop(run: string, reason: string): Promise<RunOverview>;
   /** The report on its own, as text: self-contained HTML, or Markdown. */
   report(run: string, format: "html" | "markdown", context: WorkContext): Promise<string>;
-  /** Writes best kernel, evaluation record and the reports (HTML, Markdown) into `directory`. */
+  /** What the run teaches later ones, as Markdown; undefined while no speedup is credited. */
+  lesson(run: string, context: WorkContext): Promise<{ title: string; text: string } | undefined>;
+  /**
+   * Writes best kernel, evaluation record, dispatcher, FlashInfer-Trace form, training data, what the run teaches, and the reports (HTML,
+   * Markdown) into `directory`.
+   */
   export(
     run: string,
     directory: string,

@@ -11,6 +11,7 @@ import { expansionPrompt } from "./expanding.ts";
 import { buildModel } from "./export/build.ts";
 import { reportMarkdown } from "./export/markdown.ts";
 import { reportHtml } from "./export/page.ts";
+import { distilledSkill } from "./export/skill.ts";
 import { writeExport } from "./export/write.ts";
 import { Measuring } from "./measuring.ts";
 import { DEFAULT_TOKEN_BUDGET, MIN_TOKEN_BUDGET } from "./operator/prompt.ts";
@@ -178,10 +179,23 @@ export class Evolution implements EvolutionService {
     return format === "html" ? reportHtml(model) : reportMarkdown(model);
   }
 
+  async lesson(run: string, context: WorkContext): Promise<{ title: string; text: string } | undefined> {
+    const model = await buildModel(this.#deps, await this.get(run), context);
+    const skill = distilledSkill(model);
+    const { definition } = model.problem;
+    return skill === undefined
+      ? undefined
+      : { title: `What run ${run} taught on ${definition.name}`, text: skill.text };
+  }
+
   async export(run: string, directory: string, context: WorkContext): ReturnType<EvolutionService["export"]> {
     const overview = await this.get(run);
     return {
-      files: await writeExport(await buildModel(this.#deps, overview, context), directory),
+      files: await writeExport(await buildModel(this.#deps, overview, context), directory, (entry) =>
+        entry.node.claim === undefined || entry.node.operator !== "agent"
+          ? undefined
+          : this.#deps.graph.prompt(entry.node.claim),
+      ),
       best: overview.best,
     };
   }

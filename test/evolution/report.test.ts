@@ -179,6 +179,15 @@ describe("export", () => {
         "/a/b/dispatch/reference.c",
         "/a/b/dispatch/kernel_1.c",
         "/a/b/dispatch/Makefile",
+        "/a/b/flashinfer-trace/definitions/elementwise/scale.json",
+        expect.stringMatching(
+          /^\/a\/b\/flashinfer-trace\/solutions\/elementwise\/scale\/scale_node_\w+\.json$/,
+        ),
+        "/a/b/flashinfer-trace/traces/elementwise/scale.jsonl",
+        "/a/b/training/sft.jsonl",
+        "/a/b/training/preferences.jsonl",
+        "/a/b/training/groups.jsonl",
+        "/a/b/skills/elementwise-cpu-test-c.md",
       ]);
       expect(readFileSync(files[0]?.path ?? "", "utf8")).toContain("return 3.0;");
       expect(JSON.parse(readFileSync(files[1]?.path ?? "", "utf8"))).toMatchObject({
@@ -188,9 +197,12 @@ describe("export", () => {
       expect(readdirSync(join(folder, "a", "b")).sort()).toEqual([
         "dispatch",
         "evaluation.json",
+        "flashinfer-trace",
         "kernel.c",
         "report.html",
         "report.md",
+        "skills",
+        "training",
       ]);
       writeFileSync(join(folder, "file"), "");
       await expect(world.evolution.export(run.id, join(folder, "file", "x"), context)).rejects.toMatchObject({
