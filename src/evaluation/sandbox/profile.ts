@@ -59,7 +59,10 @@ const DROP = ["--cap-drop", "ALL"];
 const CHANGE_USER = ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"];
 
 /** What a process of root needs beside, to make folders for its children's users, and to end them. */
-const WARDEN = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL"].flatMap((one) => ["--cap-add", one]);
+const WARDEN = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL"].flatMap((one) => [
+  "--cap-add",
+  one,
+]);
 
 /** The argument vector that starts `hostProgram` as a host, or undefined in limited mode. */
 export function hostSandbox(probe: SandboxProbe, hostProgram: string): string[] | undefined {
