@@ -2,6 +2,7 @@ import { KernelEvolveError } from "../domain/errors.ts";
 import type { Node, Run, Spent } from "../domain/run.ts";
 import type { RunOverview } from "../domain/services.ts";
 import type { GraphRepository, Used } from "../store/index.ts";
+import { cellOf, FeatureReader } from "./selection/features.ts";
 import { type Policy, Population, policies, resolveParameters } from "./selection/index.ts";
 import type { Parameters } from "./selection/policy.ts";
 import { budgetLeft } from "./termination.ts";
@@ -13,15 +14,22 @@ const REPAIR_DEPTH = 3;
 export class RunState {
   readonly policy: Policy;
   readonly parameters: Parameters;
-  readonly population = new Population();
+  readonly population: Population;
   #deviceSeconds = 0;
   #passed = 0;
   #best: Node | null = null;
   #bestStep = -1;
 
-  constructor(run: Run) {
+  /** `sourceOf` reads the source of a candidate: asked only where the policy sorts nodes by their structure. */
+  constructor(run: Run, sourceOf: (candidate: string) => string | undefined) {
     this.policy = policies[run.policy];
     this.parameters = resolveParameters(this.policy, run.policy_params);
+    const reader = new FeatureReader(run.abstraction);
+    this.population = new Population(
+      this.policy.cells === true
+        ? (node) => cellOf(reader.read(sourceOf(node.candidate) ?? "", node))
+        : undefined,
+    );
   }
 
   /** Takes in nodes in step order, from this process or another. */
@@ -86,10 +94,14 @@ export class RunStates {
     return run;
   }
 
+  #fresh(run: Run): RunState {
+    return new RunState(run, (candidate) => this.#graph.source(candidate));
+  }
+
   /** The run's state, up to date with the store: only nodes after the last known step are read. */
   of(run: Run): RunState {
     const known = this.#states.get(run.id);
-    const state = known ?? new RunState(run);
+    const state = known ?? this.#fresh(run);
     if (known === undefined) this.#states.set(run.id, state);
     state.absorb(this.#graph.nodes(run.id, { after_step: state.population.lastStep, order: "step" }));
     return state;
@@ -100,7 +112,7 @@ export class RunStates {
    * them; claims and states of those days are not kept.
    */
   overviewAt(run: Run, step: number): RunOverview {
-    const state = new RunState(run);
+    const state = this.#fresh(run);
     const nodes = this.#graph.nodes(run.id, { up_to_step: step, order: "step" });
     state.absorb(nodes);
     const last = nodes.at(-1)?.created_at ?? run.created_at;

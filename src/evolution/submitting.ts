@@ -155,7 +155,11 @@ export class Submitting {
       ...measuredPart(record, run.baseline),
       candidate: sha256(input.source),
       device_seconds: made.seconds,
-      island: input.parents === undefined || first === undefined ? claim.island : first.island,
+      // An agent that chose other parents works where they are; a tuner fills the island that the policy serves.
+      island:
+        made.operator === "agent" && input.parents !== undefined && first !== undefined
+          ? first.island
+          : claim.island,
       claim: claim.id,
       proposer: input.proposer,
       ...(made.usage === undefined ? {} : { usage: made.usage }),

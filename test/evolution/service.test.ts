@@ -266,7 +266,12 @@ describe("submit", () => {
     const [a, b] = await world.evolution.nodes(run.id);
     const parents = [b?.id ?? "", a?.id ?? ""];
     const { node } = await submit(world, run.id, "return 4.0;", { parents, operator: "crossover" });
-    expect(node).toMatchObject({ parents, operator: "crossover", island: b?.island });
+    // A tuner fills the island that the policy serves, an agent that chose parents works where they are.
+    const claim = world.store.graph.claim(node.claim ?? "");
+    expect(node).toMatchObject({ parents, operator: "crossover", island: claim?.island });
+    expect(claim?.island).not.toBe(b?.island);
+    const other = await submit(world, run.id, "return 5.0;", { parents, operator: "agent" });
+    expect(other.node).toMatchObject({ parents, island: b?.island });
     const { ancestors } = await world.evolution.node(node.id);
     expect(ancestors.map((ancestor) => ancestor.id).sort()).toEqual([...parents].sort());
   });

@@ -37,6 +37,8 @@ export interface Policy {
   readonly name: PolicyName;
   readonly title: string;
   readonly parameters: Readonly<Record<string, ParameterSpec>>;
+  /** Whether its population is sorted into MAP-Elites cells. */
+  readonly cells?: boolean;
   /** Bounds that the policy itself sets on a run's budget. */
   readonly bounds?: { readonly nodes: number };
   select(view: SelectionView, parameters: Parameters): Selection;

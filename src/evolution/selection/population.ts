@@ -11,7 +11,12 @@ export interface Member {
   readonly merit: number;
   /** Failed ancestors in a row, this node included: how often a repair was already tried. 0 when it passed. */
   readonly failures: number;
+  /** Its cell in a MAP-Elites archive; absent where the policy has none, and for what did not pass. */
+  readonly cell?: string;
 }
+
+/** Best members that a cell keeps: more than a policy may ask for. */
+export const CELL_KEEPS = 16;
 
 /**
  * What selection compares. Fitness is 0 for everything without credit, and a search needs a slope there too: a kernel
@@ -54,8 +59,19 @@ export class Population {
   readonly #children = new Map<string, number>();
   readonly #trees = new Map<string, { children: string[]; visits: number; best: number; sum: number }>();
   readonly #rootIds: string[] = [];
+  readonly #cellOf: ((node: Node) => string) | undefined;
+  readonly #cells = new Map<number, Map<string, Member[]>>();
+  readonly #foundings = new Map<number, readonly number[]>();
+  /** Steps at which the best merit rose. */
+  readonly #gains: number[] = [];
+  #best = 0;
   #newest: Member | undefined;
   #lastStep = -1;
+
+  /** `cellOf` names the MAP-Elites cell of a passed node, where the policy has use for cells. */
+  constructor(cellOf?: (node: Node) => string) {
+    this.#cellOf = cellOf;
+  }
 
   get size(): number {
     return this.#byId.size;
@@ -125,8 +141,19 @@ export class Population {
       standing,
       merit: meritOf(node),
       failures: standing === "broken" ? 1 + Math.max(0, ...failed) : 0,
+      ...(standing === "elite" && this.#cellOf !== undefined ? { cell: this.#cellOf(node) } : {}),
     };
     this.#byId.set(member.id, member);
+    if (!this.#sizePerIsland.has(member.island))
+      this.#foundings.set(
+        member.island,
+        Array.from({ length: member.island }, (_, island) => this.sizeOf(island)),
+      );
+    if (member.merit > this.#best) {
+      this.#best = member.merit;
+      this.#gains.push(member.step);
+    }
+    if (member.cell !== undefined) this.#enterCell(member, member.cell);
     this.#lastStep = Math.max(this.#lastStep, member.step);
     this.#sizePerIsland.set(member.island, this.sizeOf(member.island) + 1);
     if (standing !== "void" && member.step > (this.#newest?.step ?? -1)) this.#newest = member;
@@ -138,6 +165,15 @@ export class Population {
     }
     if (standing === "broken") this.#brokenLeaves.set(member.id, member);
     return member;
+  }
+
+  #enterCell(member: Member, name: string): void {
+    const cells = this.#cells.get(member.island) ?? new Map<string, Member[]>();
+    this.#cells.set(member.island, cells);
+    const cell = cells.get(name) ?? [];
+    cells.set(name, cell);
+    insert(cell, member);
+    if (cell.length > CELL_KEEPS) cell.pop();
   }
 
   /** Counts a node in every subtree that it belongs to: as many steps as its line is long. */
@@ -162,6 +198,24 @@ export class Population {
   /** Passed nodes, best first; of one island when given. Do not change. */
   elite(island?: number): readonly Member[] {
     return island === undefined ? this.#elite : (this.#elitePerIsland.get(island) ?? []);
+  }
+
+  /** The best members of each cell of an island, best first; at most `CELL_KEEPS` a cell. Do not change. */
+  cells(island: number): ReadonlyMap<string, readonly Member[]> {
+    return this.#cells.get(island) ?? new Map();
+  }
+
+  /** Sizes of the islands below this one when its first node came; undefined while it has none. */
+  founding(island: number): readonly number[] | undefined {
+    return this.#foundings.get(island);
+  }
+
+  /** How many times so far `length` nodes in a row brought nothing better. It never falls as nodes come in. */
+  stalls(length: number): number {
+    let count = 0;
+    for (const [index, gain] of this.#gains.entries())
+      count += Math.floor(((this.#gains[index + 1] ?? this.#lastStep) - gain) / length);
+    return count;
   }
 
   /** Failed nodes that nobody has built upon yet, oldest first, with at most `depth` failures in a row. */
