@@ -13,7 +13,8 @@ import {
   pointKey,
   spaceSize,
 } from "../../src/agent/autotune/moves.ts";
-import { type Proposal, propose, restart } from "../../src/agent/autotune/propose.ts";
+import { propose, restart } from "../../src/agent/autotune/propose.ts";
+import type { Proposal } from "../../src/agent/autotune/rank.ts";
 import type { ProgressUpdate } from "../../src/domain/job.ts";
 import type { Budget } from "../../src/domain/run.ts";
 import { duplicateKey } from "../../src/evolution/normalise.ts";

@@ -25,6 +25,8 @@ export interface Arm {
   readonly failed: Point[];
   /** Keys of everything tried or under way. */
   readonly tried: Set<string>;
+  /** Where each node of the structure stands, passed or not. */
+  readonly places: Map<string, Point>;
 }
 
 /** Deviation of log speedup from an interval of 95 %. */
@@ -42,6 +44,7 @@ function surely(trial: Trial): number {
 /** The structures of a run, fed node by node. */
 export class Arms {
   readonly #arms = new Map<string, Arm>();
+  readonly #nodes = new Map<string, { readonly arm: Arm; readonly node: Node }>();
   readonly #abstraction: string;
 
   constructor(abstraction: string) {
@@ -50,6 +53,11 @@ export class Arms {
 
   get all(): readonly Arm[] {
     return [...this.#arms.values()];
+  }
+
+  /** A node that is a configuration of some structure; undefined for what declares nothing to tune. */
+  find(node: string): { readonly arm: Arm; readonly node: Node } | undefined {
+    return this.#nodes.get(node);
   }
 
   /** Takes a node in. Nodes whose source declares nothing to tune are no arm. */
@@ -64,10 +72,13 @@ export class Arms {
       trials: [],
       failed: [],
       tried: new Set<string>(),
+      places: new Map<string, Point>(),
     };
     if (known === undefined) this.#arms.set(space.structure, arm);
     const point = pointOf(source, arm.space);
     arm.tried.add(pointKey(point));
+    arm.places.set(node.id, point);
+    this.#nodes.set(node.id, { arm, node });
     if (node.verdict === "passed" && node.speedup !== undefined && node.speedup.ratio > 0) {
       arm.trials.push({
         node,

@@ -10,8 +10,9 @@ import { paceOf, usedShare } from "../../evolution/pace.ts";
 import { randomFrom } from "../../evolution/random.ts";
 import { Arms } from "./arms.ts";
 import { rewrite } from "./configuration.ts";
+import { follow } from "./follow.ts";
 import { pointKey } from "./moves.ts";
-import { describe, type Proposal, propose, restart } from "./propose.ts";
+import { describe, untriedArms } from "./propose.ts";
 
 const NAME = "autotune";
 /** Seconds in which the driver answers its claims; while it evaluates, the service renews them. */
@@ -27,10 +28,12 @@ export interface AutotuneOptions {
 }
 
 /**
- * The driver without a model: it tunes what kernels declare. It takes a run as it finds it (shipped seeds, nodes of
- * agents), chooses structure and configuration itself (see `propose`), and hands each child in like any proposer. Under the
- * policy `best-of-n`, the control, children are drawn at random without any feedback. The choices follow from the run's
- * seed and its measured nodes. It ends with the run's budget, or when everything that can be tuned is tried.
+ * The driver without a language model: it tunes what kernels declare. It takes a run as it finds it (shipped seeds, nodes of
+ * agents) and works like any proposer: it claims, makes the child that the claim asks for, and hands it in. The run's policy
+ * chooses the parents; which of the children that they allow is made, a Gaussian process over the tunables decides (see
+ * `follow`). So a run may mix drivers: what an agent wrote is a parent like any other, and what of it is declared is tuned.
+ * The choices follow from the run's seed and its measured nodes. It ends with the run's budget, or when everything that can
+ * be tuned is tried.
  */
 export function autotuneDriver({ evolution }: AutotuneOptions): Driver {
   return {
@@ -66,26 +69,17 @@ class Session {
       this.#context.signal.throwIfAborted();
       await this.#readNodes();
       this.#report(overview, "");
-      const proposal = this.#choose(overview);
-      if (proposal === undefined) return this.#exhausted(overview);
-      overview = await this.#make(proposal, overview);
+      if (untriedArms(this.#arms.all).length === 0) return this.#exhausted(overview);
+      overview = await this.#make(overview);
     }
     await this.#readNodes();
     this.#report(overview, overview.run.stop_reason ?? "");
     return overview;
   }
 
-  #choose(overview: RunOverview): Proposal | undefined {
-    const random = randomFrom(overview.run.seed, NAME, this.#read);
-    return overview.run.policy === "best-of-n"
-      ? restart(this.#arms.all, random)
-      : propose(this.#arms.all, random);
-  }
-
   /** Claims, submits, and answers the new state. A child that time cut short is dropped, and the run ends there. */
-  async #make(proposal: Proposal, overview: RunOverview): Promise<RunOverview> {
+  async #make(overview: RunOverview): Promise<RunOverview> {
     const { run } = overview;
-    const source = rewrite(proposal.arm.template, proposal.arm.space, proposal.point);
     const pace = paceOf(run.budget);
     const deadline =
       overview.left.seconds === undefined
@@ -98,11 +92,15 @@ class Session {
         token_budget: 0,
         ttl_seconds: CLAIM_SECONDS,
       });
+      // The policy may have named a node that came in since the last look.
+      await this.#readNodes();
+      const proposal = follow(claim, this.#arms, randomFrom(run.seed, NAME, this.#read));
+      if (proposal === undefined) return await this.#wait("all that is left to try is under way");
       const result = await this.#evolution.submit(
         {
           run: this.#run,
           claim: claim.id,
-          source,
+          source: rewrite(proposal.arm.template, proposal.arm.space, proposal.point),
           rationale: describe(proposal),
           proposer: NAME,
           operator: proposal.operator,

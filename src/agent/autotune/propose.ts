@@ -1,16 +1,9 @@
 import type { Node } from "../../domain/run.ts";
 import type { Random } from "../../evolution/random.ts";
 import { weightedIndex } from "../../evolution/random.ts";
-import { type Arm, observationsOf, type Trial } from "./arms.ts";
+import type { Arm, Trial } from "./arms.ts";
 import { changes } from "./configuration.ts";
-import {
-  expectedImprovement,
-  fitModel,
-  likeness,
-  type Model,
-  type Point,
-  type Prediction,
-} from "./gaussian.ts";
+import type { Point } from "./gaussian.ts";
 import {
   cross,
   differences,
@@ -22,24 +15,12 @@ import {
   randomPoint,
   spaceSize,
 } from "./moves.ts";
-
-/** A child to make: a point of one structure, and how it came about. */
-export interface Proposal {
-  readonly arm: Arm;
-  readonly point: Point;
-  readonly operator: "mutate" | "crossover" | "tune";
-  /** Nodes that it descends from: one, or two for a crossover. */
-  readonly parents: readonly Node[];
-}
+import { bestOf, boundOf, type Proposal, UNRANKED } from "./rank.ts";
 
 /** Spaces up to this size are ranked whole; larger ones through what the operators generate. */
-const WHOLE = 600;
+export const WHOLE = 600;
 /** Leaders of a structure that moves start from. */
 const LEADERS = 4;
-/** Share of proposals that come straight from an operator, unranked: a model may be wrong. */
-const UNRANKED = 0.1;
-/** Deviation of log speedup assumed within one structure before it is measured: a factor of about 1.4. */
-const PRIOR_SCALE = 0.35;
 
 /**
  * The next child. Operators (mutation towards near values, crossover weighted by fitness, pattern moves, random restarts)
@@ -48,11 +29,9 @@ const PRIOR_SCALE = 0.35;
  * alone until what is known of it makes a win likely. Undefined when every structure is tried out.
  */
 export function propose(arms: readonly Arm[], random: Random): Proposal | undefined {
-  const open = arms.filter(
-    (arm) => arm.trials.length > 0 && arm.tried.size < spaceSize(arm.space.dimensions),
-  );
+  const open = untriedArms(arms).filter((arm) => arm.trials.length > 0);
   if (open.length === 0) return undefined;
-  const bound = Math.max(...arms.filter((arm) => arm.trials.length > 0).map(believedBest));
+  const bound = boundOf(arms);
   if (random.next() < UNRANKED) {
     const arm =
       open[
@@ -65,38 +44,33 @@ export function propose(arms: readonly Arm[], random: Random): Proposal | undefi
     const chosen = random.pick(pool);
     if (chosen !== undefined) return chosen;
   }
-  let best: Proposal | undefined;
-  let highest = Number.NEGATIVE_INFINITY;
-  for (const arm of open) {
-    const model = modelOf(arm);
-    const chance = passing(arm);
-    for (const proposal of generate(arm, arms, random)) {
-      const score = scoreOf(model.predict(proposal.point), chance(proposal.point), bound);
-      if (score > highest) {
-        highest = score;
-        best = proposal;
-      }
-    }
-  }
-  return best;
+  return bestOf(
+    open.flatMap((arm) => generate(arm, arms, random)),
+    bound,
+  );
 }
 
-/** A proposal in one line, against its first parent. */
+/** Structures with a configuration that nobody has tried. */
+export function untriedArms(arms: readonly Arm[]): Arm[] {
+  return arms.filter((arm) => arm.tried.size < spaceSize(arm.space.dimensions));
+}
+
+/** A proposal in one line: what it changes against its first parent, or against the structure's first node. */
 export function describe({ arm, point, operator, parents }: Proposal): string {
-  const from = arm.trials.find((trial) => trial.node.id === parents[0]?.id)?.point;
-  const how = { mutate: "mutation", crossover: "crossover", tune: "restart" }[operator];
+  const from = arm.places.get(parents[0]?.id ?? arm.root.id);
+  const how = { mutate: "mutation", crossover: "crossover", tune: "fresh sample" }[operator];
   return from === undefined ? `${how} of a configuration` : `${how}: ${changes(arm.space, from, point)}`;
 }
 
-/** A child without feedback: any structure, any untried configuration. The control for everything above. */
+/** A child without feedback and without parents: any structure, any untried configuration. The control for everything above. */
 export function restart(arms: readonly Arm[], random: Random): Proposal | undefined {
-  const open = arms.filter((arm) => arm.tried.size < spaceSize(arm.space.dimensions));
+  const open = untriedArms(arms);
   const arm = random.pick(open);
   if (arm === undefined) return undefined;
   const { dimensions } = arm.space;
   for (let attempt = 0; attempt < 200; attempt += 1) {
     const point = randomPoint(dimensions, random);
-    if (!arm.tried.has(pointKey(point))) return { arm, point, operator: "tune", parents: [arm.root] };
+    if (!arm.tried.has(pointKey(point))) return { arm, point, operator: "tune", parents: [] };
   }
   // Nearly exhausted, so small enough to be listed.
   const rest =
@@ -104,47 +78,7 @@ export function restart(arms: readonly Arm[], random: Random): Proposal | undefi
       ? enumerate(dimensions).filter((point) => !arm.tried.has(pointKey(point)))
       : [];
   const point = random.pick(rest);
-  return point === undefined ? undefined : { arm, point, operator: "tune", parents: [arm.root] };
-}
-
-const models = new WeakMap<Arm, { readonly trials: number; readonly model: Model }>();
-
-/** The structure's model, fitted again only when the structure has a new trial. */
-function modelOf(arm: Arm): Model {
-  const known = models.get(arm);
-  if (known?.trials === arm.trials.length) return known.model;
-  const model = fitModel(arm.space.dimensions, observationsOf(arm), PRIOR_SCALE);
-  models.set(arm, { trials: arm.trials.length, model });
-  return model;
-}
-
-/** What the model believes of the best trials: one lucky measurement must not make everything else look hopeless. */
-function believedBest(arm: Arm): number {
-  const model = modelOf(arm);
-  return Math.max(...arm.trials.slice(0, 2 * LEADERS).map((trial) => model.predict(trial.point).mean));
-}
-
-/** Logarithm of expected improvement times the chance to pass; where nothing is expected, the nearest miss is best. */
-function scoreOf(prediction: Prediction, chance: number, bound: number): number {
-  const gain = expectedImprovement(prediction, bound);
-  if (gain > 1e-12) return Math.log(gain) + Math.log(chance);
-  return (
-    Math.log(1e-12) + (prediction.mean - bound) / Math.max(prediction.deviation, 1e-3) + Math.log(chance)
-  );
-}
-
-/** The chance to pass: the share of the alike points that passed, with half a pass assumed. */
-function passing(arm: Arm): (point: Point) => number {
-  if (arm.failed.length === 0) return () => 1;
-  const alike = likeness(arm.space.dimensions, 0.5);
-  const passed = arm.trials.slice(0, 100).map((trial) => trial.point);
-  const failed = arm.failed.slice(-100);
-  const sum = (points: readonly Point[], point: Point): number =>
-    points.reduce((total, other) => total + alike(point, other), 0);
-  return (point) => {
-    const good = sum(passed, point) + 0.5;
-    return good / (good + sum(failed, point));
-  };
+  return point === undefined ? undefined : { arm, point, operator: "tune", parents: [] };
 }
 
 /** Untried points of one structure, each with its operator and parents. */
@@ -239,14 +173,14 @@ function couple(
   return other === undefined ? undefined : { own, other };
 }
 
-function shares(a: Arm, b: Arm): boolean {
+export function shares(a: Arm, b: Arm): boolean {
   return a.space.dimensions.some((dimension) =>
     b.space.dimensions.some((other) => other.name === dimension.name),
   );
 }
 
 /** The donor's settings in the words of `arm`, where both know the name and the value; the rest stays. */
-function translate(arm: Arm, donor: Arm, base: Point, point: Point): Point {
+export function translate(arm: Arm, donor: Arm, base: Point, point: Point): Point {
   return arm.space.dimensions.map((dimension, index) => {
     const kept = base[index] ?? 0;
     const at = donor.space.dimensions.findIndex((other) => other.name === dimension.name);
