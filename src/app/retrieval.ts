@@ -79,7 +79,7 @@ export function familyOf(problem: Problem): OpFamily | undefined {
 
 /** Sections for one expansion: what the diagnosis and the operator ask for, of the target's own and general documents. */
 export function retrieval(knowledge: KnowledgeService): Retrieve {
-  return async ({ target, abstraction, problem, diagnosis }) => {
+  return async ({ target, abstraction, problem, diagnosis, lessons }) => {
     const cause = BOTTLENECKS[diagnosis?.bottleneck ?? "unknown"];
     const family = familyOf(problem);
     const what = `${problem.definition.op_type} ${problem.definition.name}`.replaceAll(/[_-]/g, " ");
@@ -92,7 +92,7 @@ export function retrieval(knowledge: KnowledgeService): Retrieve {
             ...(diagnosis?.advice ?? []).slice(0, 2),
           ],
           target: target.id,
-          kinds: [...KINDS],
+          kinds: KINDS.filter((kind) => lessons || kind !== "skill"),
           ...(family === undefined ? {} : { op: family }),
           ...(cause.is === undefined ? {} : { bottleneck: cause.is }),
           limit: SECTIONS,

@@ -57,6 +57,11 @@ export const MEMORY_MODES = ["parent", "siblings", "both", "none"] as const;
 export const memoryModeSchema = z.enum(MEMORY_MODES);
 export type MemoryMode = z.infer<typeof memoryModeSchema>;
 
+/** The policy that a run may be held against: independent drafts without feedback. */
+export const CONTROLS = ["best-of-n"] as const;
+export const controlSchema = z.enum(CONTROLS);
+export type Control = z.infer<typeof controlSchema>;
+
 export const RUN_STATES = ["open", "finished", "cancelled"] as const;
 export const runSchema = z.object({
   id: z.string(),
@@ -73,6 +78,12 @@ export const runSchema = z.object({
   memory: memoryModeSchema.optional(),
   /** Probability with which an expansion is shown kernels of earlier runs; absent in runs older than the choice: 0. */
   prior_kernels: z.number().min(0).max(1).optional(),
+  /** A control at an equal budget belongs to it: whoever goes on with the run goes on with that too. */
+  control: controlSchema.optional(),
+  /** Of a control: the run that it is held against. */
+  control_of: z.string().optional(),
+  /** Seconds for which a candidate is measured (see `Pace`); absent: they follow from the budget. */
+  pace: z.object({ full: z.number().positive(), screen: z.number().positive().optional() }).optional(),
   state: z.enum(RUN_STATES),
   stop_reason: z.string().optional(),
   created_at: z.string(),

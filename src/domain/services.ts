@@ -2,7 +2,7 @@ import type { EvaluationRecord, Stage } from "./evaluation.ts";
 import type { Job, WorkContext } from "./job.ts";
 import type { KnowledgeService } from "./knowledge.ts";
 import type { Definition, Judging, Origin, Problem, Workload } from "./problem.ts";
-import type { Budget, Claim, MemoryMode, Node, PolicyName, Run, Spent, Usage } from "./run.ts";
+import type { Budget, Claim, Control, MemoryMode, Node, PolicyName, Run, Spent, Usage } from "./run.ts";
 import type { Dtype } from "./scalar.ts";
 import type { DoctorReport, Peaks, TargetSpec, TargetStatus } from "./target.ts";
 
@@ -196,8 +196,17 @@ export interface EvolutionService {
     memory?: MemoryMode;
     /** Probability of showing kernels of earlier runs; default 0.1, 0 for the controls one-shot and best-of-n. */
     prior_kernels?: number;
+    /** Notes that a control belongs to the run; `control` opens it once the run has spent something. */
+    control?: Control;
     idempotency_key?: string;
   }): Promise<Run>;
+  /**
+   * The control of a run, opened when there is none: policy best-of-n with the same seed kernels and seed, memory none, no
+   * earlier kernels, and for a budget what the run has spent (nodes, device-seconds, tokens, cost). Idempotent; when the run has
+   * gone on since, the control's budget grows with it.
+   * @throws conflict when the run has no node yet, invalid_argument when it is a control itself.
+   */
+  control(run: string): Promise<Run>;
   /** `as_of`: as it stood when that step had been recorded (time travel; nodes are insert-only). */
   get(run: string, options?: { as_of?: number }): Promise<RunOverview>;
   list(): Promise<RunOverview[]>;

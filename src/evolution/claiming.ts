@@ -41,7 +41,7 @@ export function selectNext(
  * Chooses and books one expansion in one transaction: with the nodes there are and the claims that are open, a run never
  * promises more places than its budget of nodes has. The prompt is written afterwards. Answers the claim and how many the
  * run had given before.
- * @throws conflict when every place left is claimed
+ * @throws conflict when every place left is claimed, invalid_argument for a control that is to remember
  */
 export function bookClaim(
   graph: GraphRepository,
@@ -51,6 +51,13 @@ export function bookClaim(
   ttlSeconds: number,
   memory: MemoryMode | undefined,
 ): { claim: Claim; ordinal: number } {
+  if (run.control_of !== undefined && memory !== undefined && memory !== "none") {
+    throw new KernelEvolveError(
+      "invalid_argument",
+      `memory: run ${run.id} is the control of ${run.control_of}, whose drafts are told nothing`,
+      { fix: "Leave memory out." },
+    );
+  }
   return graph.atomically(() => {
     const open = graph.openClaims(run.id);
     const nodes = states.of(run).population.size;

@@ -11,6 +11,7 @@ import { diagnosisFor, type ParentContext, type RepairContext } from "./operator
 import { type PriorKernel, type Prompt, synthesisePrompt } from "./operator/prompt.ts";
 import { quoteInline } from "./operator/quote.ts";
 import { randomFrom } from "./random.ts";
+import { CONTROL_POLICIES } from "./starting.ts";
 
 /** Generations of history and children of a parent that a prompt may speak of. */
 const HISTORY = 40;
@@ -111,6 +112,7 @@ export async function expansionPrompt(
           abstraction: run.abstraction,
           problem,
           diagnosis: first === undefined ? undefined : diagnosisFor(first)?.diagnosis,
+          lessons: !CONTROL_POLICIES.has(run.policy),
         });
   const { best } = overview;
   return synthesisePrompt({

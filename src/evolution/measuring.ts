@@ -60,7 +60,7 @@ export class Measuring {
 
   async #measure(input: MeasureInput, context: WorkContext): Promise<Measured> {
     const { run } = input;
-    const full = input.benchmarkSeconds ?? paceOf(run.budget).full;
+    const full = input.benchmarkSeconds ?? paceOf(run).full;
     const problem = await this.problem(run, context);
     const stages = await this.#stages(run, input.operator);
     const candidate = { source: input.source, problem, target: run.target, abstraction: run.abstraction };

@@ -1,4 +1,4 @@
-import type { Budget } from "../domain/run.ts";
+import type { Budget, Run } from "../domain/run.ts";
 import type { BudgetLeft } from "../domain/services.ts";
 
 /** How long to measure: `screen` for every child of a tuner where that pays, `full` for one that may be the best. Seconds. */
@@ -16,9 +16,10 @@ const WORTH_SCREENING = 8;
 
 /**
  * Successive halving in two rungs: a screening length for all and a full length for contenders, from the run's time.
- * Without a bound in time a contender gets the longest.
+ * Without a bound in time a contender gets the longest. A control is measured like the run that it is held against.
  */
-export function paceOf(budget: Budget): Pace {
+export function paceOf({ budget, pace }: Pick<Run, "budget" | "pace">): Pace {
+  if (pace !== undefined) return { full: pace.full, screen: pace.screen };
   const bounds = [budget.seconds, budget.device_seconds].filter((bound) => bound !== undefined);
   const per = bounds.length === 0 ? LONGEST : Math.min(...bounds) / CHILDREN;
   const full = Math.min(LONGEST, Math.max(SHORTEST, per * 1.5));

@@ -5,11 +5,13 @@ import type { EvolutionService, Expansion, RunOverview, SubmitInput } from "../d
 import { ActivityClock } from "./activity.ts";
 import { Archiving } from "./archiving.ts";
 import { bookClaim, claimSeconds } from "./claiming.ts";
+import { controlRun } from "./control.ts";
 import type { EvolutionDependencies } from "./dependencies.ts";
 import { Drafting } from "./drafting.ts";
 import { expansionPrompt } from "./expanding.ts";
 import { buildModel } from "./export/build.ts";
 import { reportMarkdown } from "./export/markdown.ts";
+import type { ReportModel } from "./export/model.ts";
 import { reportHtml } from "./export/page.ts";
 import { distilledSkill } from "./export/skill.ts";
 import { writeExport } from "./export/write.ts";
@@ -53,6 +55,11 @@ export class Evolution implements EvolutionService {
 
   async start(input: Parameters<EvolutionService["start"]>[0]): Promise<Run> {
     return this.#deps.graph.createRun(await newRun(input, this.#deps), input.idempotency_key);
+  }
+
+  async control(run: string): Promise<Run> {
+    const { spent } = this.#states.overview(this.#settle(run), 0);
+    return controlRun(this.#deps.graph, run, spent);
   }
 
   async get(run: string, options: { as_of?: number } = {}): Promise<RunOverview> {
@@ -175,12 +182,12 @@ export class Evolution implements EvolutionService {
   }
 
   async report(run: string, format: "html" | "markdown", context: WorkContext): Promise<string> {
-    const model = await buildModel(this.#deps, await this.get(run), context);
+    const model = await this.#model(run, context);
     return format === "html" ? reportHtml(model) : reportMarkdown(model);
   }
 
   async lesson(run: string, context: WorkContext): Promise<{ title: string; text: string } | undefined> {
-    const model = await buildModel(this.#deps, await this.get(run), context);
+    const model = await this.#model(run, context);
     const skill = distilledSkill(model);
     const { definition } = model.problem;
     return skill === undefined
@@ -189,15 +196,24 @@ export class Evolution implements EvolutionService {
   }
 
   async export(run: string, directory: string, context: WorkContext): ReturnType<EvolutionService["export"]> {
-    const overview = await this.get(run);
+    const model = await this.#model(run, context);
     return {
-      files: await writeExport(await buildModel(this.#deps, overview, context), directory, (entry) =>
+      files: await writeExport(model, directory, (entry) =>
         entry.node.claim === undefined || entry.node.operator !== "agent"
           ? undefined
           : this.#deps.graph.prompt(entry.node.claim),
       ),
-      best: overview.best,
+      best: model.overview.best,
     };
+  }
+
+  async #model(run: string, context: WorkContext): Promise<ReportModel> {
+    const control = this.#deps.graph.controlOf(run);
+    return await buildModel(
+      this.#deps,
+      { run: await this.get(run), control: control && (await this.get(control.id)) },
+      context,
+    );
   }
 
   /** Ends heartbeats and waits for the archive. Runs stay open: they are gone on with by whoever opens the store next. */

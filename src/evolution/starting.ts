@@ -15,7 +15,7 @@ const DEFAULT_POLICY: PolicyName = "islands";
 /** Probability of showing kernels of earlier runs. More of it raises the floor and lowers the variety. */
 const PRIOR_KERNELS = 0.1;
 /** Policies that others are measured against: their drafts hear nothing of earlier work. */
-const CONTROLS: ReadonlySet<PolicyName> = new Set(["one-shot", "best-of-n"]);
+export const CONTROL_POLICIES: ReadonlySet<PolicyName> = new Set(["one-shot", "best-of-n"]);
 
 /** An identifier that sorts by time and cannot be guessed. */
 export function newId(kind: "run" | "claim" | "node"): string {
@@ -75,6 +75,7 @@ export async function newRun(
     seed: checkedSeed(input.seed ?? 0),
     memory: checkedMemory(input.memory) ?? "both",
     prior_kernels: checkedPrior(input.prior_kernels, policy.name),
+    ...(input.control === undefined ? {} : { control: input.control }),
     state: "open",
     created_at: new Date().toISOString(),
   };
@@ -110,7 +111,7 @@ export function checkedMemory(mode: MemoryMode | undefined): MemoryMode | undefi
 }
 
 function checkedPrior(given: number | undefined, policy: PolicyName): number {
-  const control = CONTROLS.has(policy);
+  const control = CONTROL_POLICIES.has(policy);
   if (given === undefined) return control ? 0 : PRIOR_KERNELS;
   if (!(given >= 0 && given <= 1))
     throw new KernelEvolveError("invalid_argument", `prior_kernels: ${given} is not from 0 to 1`);

@@ -50,6 +50,12 @@ export class RunTable {
     return row === undefined ? undefined : parseJson(runSchema, row.json, "run");
   }
 
+  /** The control of a run, if one was opened. */
+  controlOf(run: string): Run | undefined {
+    const row = this.db.get(jsonRow, "SELECT json FROM runs WHERE json ->> '$.control_of' = ? LIMIT 1", run);
+    return row === undefined ? undefined : parseJson(runSchema, row.json, "run");
+  }
+
   /** Newest first. */
   runs(): Run[] {
     return this.db
@@ -57,7 +63,7 @@ export class RunTable {
       .map((row) => parseJson(runSchema, row.json, "run"));
   }
 
-  /** Replaces the mutable part of a run (state, stop reason, finished_at). @throws not_found */
+  /** Replaces the mutable part of a run (state, stop reason, finished_at; whether it has a control, and that one's budget). @throws not_found */
   updateRun(run: Run): void {
     const changed = this.db.transaction(() =>
       this.db.run(

@@ -115,7 +115,12 @@ describe("HTML report", () => {
 
   it("rebuilds every source from the patches that it carries", async () => {
     await using world = new World(landscape(), [{ name: "b", source: tunable("blocked"), note: "" }]);
-    const run = await world.evolution.start({ problem: "scale", target: "cpu-test", budget: { nodes: 15 } });
+    const run = await world.evolution.start({
+      problem: "scale",
+      target: "cpu-test",
+      budget: { nodes: 15 },
+      policy_params: { drafts: 1 },
+    });
     await autotuneDriver({ evolution: world.evolution }).drive(run.id, context);
     const page = await world.evolution.report(run.id, "html", context);
     type Data = { nodes: { id: string; s?: string; b?: number; p?: (number | string[])[] }[] };

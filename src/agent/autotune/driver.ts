@@ -80,7 +80,7 @@ class Session {
   /** Claims, submits, and answers the new state. A child that time cut short is dropped, and the run ends there. */
   async #make(overview: RunOverview): Promise<RunOverview> {
     const { run } = overview;
-    const pace = paceOf(run.budget);
+    const pace = paceOf(run);
     const deadline =
       overview.left.seconds === undefined
         ? undefined

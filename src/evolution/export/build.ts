@@ -1,31 +1,26 @@
-import { errorMessage, KernelEvolveError } from "../../domain/errors.ts";
+import { KernelEvolveError } from "../../domain/errors.ts";
 import type { WorkContext } from "../../domain/job.ts";
 import type { Problem } from "../../domain/problem.ts";
 import type { Node } from "../../domain/run.ts";
 import type { RunOverview } from "../../domain/services.ts";
-import type { Peaks } from "../../domain/target.ts";
 import { resolveWorkload } from "../../problems/resolve.ts";
 import type { EvolutionDependencies } from "../dependencies.ts";
+import { allNodes, type Curve, curveOf } from "./curve.ts";
 import { chooseShown, lineageOf, outcomeOf, type ReportModel, type ReportNode } from "./model.ts";
-
-/** Nodes read from the store at a time. */
-const PAGE = 2_000;
+import { roofsOf } from "./roofs.ts";
+import { failureGroups } from "./statistics.ts";
 
 /** Everything that a report shows, read from the store. Long runs are thinned before records and sources are read. */
 export async function buildModel(
   deps: EvolutionDependencies,
-  overview: RunOverview,
+  { run: overview, control }: { readonly run: RunOverview; readonly control: RunOverview | undefined },
   context: WorkContext,
 ): Promise<ReportModel> {
   const { run } = overview;
   const target = await deps.targets.get(run.target);
   const stored = await deps.problems.get(run.problem);
   const problem = await deps.problems.graded(stored, run.target, context);
-  const all: Node[] = [];
-  for (let page = deps.graph.nodes(run.id, { limit: PAGE }); page.length > 0; ) {
-    all.push(...page);
-    page = deps.graph.nodes(run.id, { limit: PAGE, after_step: page.at(-1)?.step ?? -1 });
-  }
+  const all = allNodes(deps.graph, run.id);
   const nodes: ReportNode[] = [];
   for (const node of chooseShown(all, overview.best)) {
     const source = deps.graph.source(node.candidate);
@@ -40,7 +35,15 @@ export async function buildModel(
   }
   const byId = new Map(nodes.map((entry) => [entry.node.id, entry]));
   const best = overview.best === null ? undefined : byId.get(overview.best.id);
-  const { peaks, note } = await measuredPeaks(deps, run.target, context);
+  const costs = costsOf(problem);
+  const found = best && (await roofsOf(deps.targets, target, problem, best.record.device, context));
+  const roofs = found !== undefined && "roofs" in found ? found.roofs : undefined;
+  const missing =
+    found !== undefined && "missing" in found
+      ? found.missing
+      : found !== undefined && costs.size === 0
+        ? "the problem's definition does not tell the work of a call (cost.flops)"
+        : undefined;
   return {
     overview,
     problem,
@@ -48,38 +51,29 @@ export async function buildModel(
     nodes,
     best,
     lineage: best === undefined ? [] : lineageOf(best, byId),
-    improvements: improvementsOf(all),
-    peaks,
-    costs: costsOf(problem),
+    curve: curve(deps, run.id, all),
+    control: control && {
+      overview: control,
+      curve: curve(deps, control.run.id, allNodes(deps.graph, control.run.id)),
+    },
+    failures: failureGroups(
+      all.map((node) => ({ node, outcome: outcomeOf(node) })),
+      new Map(nodes.map((entry, index) => [entry.node.id, index])),
+    ),
+    roofs,
+    costs,
     generatedAt: new Date().toISOString(),
-    notes: note === undefined ? [] : [note],
+    notes: [
+      ...(missing === undefined ? [] : [`No roofline plot: ${missing}.`]),
+      ...(run.control_of === undefined
+        ? []
+        : [`This run is the control of run ${run.control_of}, whose report shows both.`]),
+    ],
   };
 }
 
-function improvementsOf(nodes: readonly Node[]): { step: number; fitness: number }[] {
-  let top = 0;
-  return nodes.flatMap((node) => {
-    if (node.fitness <= top) return [];
-    top = node.fitness;
-    return [{ step: node.step, fitness: node.fitness }];
-  });
-}
-
-/** Peaks for the roofline plot. A machine that cannot measure them gets a report that says so. */
-async function measuredPeaks(
-  deps: EvolutionDependencies,
-  target: string,
-  context: WorkContext,
-): Promise<{ peaks: Peaks | undefined; note: string | undefined }> {
-  try {
-    return { peaks: await deps.targets.peaks(target, context), note: undefined };
-  } catch (error) {
-    if (context.signal.aborted) throw error;
-    return {
-      peaks: undefined,
-      note: `No roofline plot: the machine's peaks could not be measured (${errorMessage(error)}).`,
-    };
-  }
+function curve({ graph }: EvolutionDependencies, run: string, nodes: readonly Node[]): Curve {
+  return curveOf(nodes, (moment) => graph.usedUntil(run, moment), graph.used(run));
 }
 
 /** Work of one call per timed workload, where the definition tells. */

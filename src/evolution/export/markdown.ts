@@ -1,7 +1,10 @@
+import type { Node } from "../../domain/run.ts";
+import { diffLines } from "../diff.ts";
 import { durationText, figure, outcomeText, secondsText, speedupText } from "../operator/format.ts";
 import { visible } from "../operator/quote.ts";
+import { COMPARISON_NOTE, comparison } from "./comparison.ts";
+import { bestAt } from "./curve.ts";
 import { overallSpeedups, type ReportModel } from "./model.ts";
-import { failureGroups } from "./statistics.ts";
 
 /** Untrusted text in a Markdown line or table cell: no markup of it survives. */
 export function escapeMarkdown(text: string): string {
@@ -31,6 +34,64 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
     `|${head.map(() => " --- |").join("")}`,
     ...rows.map((row) => `| ${row.join(" | ")} |`),
   ].join("\n");
+}
+
+/** Rows of the curve's table: evenly spaced counts of evaluations, and the end. */
+const CURVE_ROWS = 10;
+
+/** Best so far over evaluations and over cost, with the control's beside it. Empty when nothing was credited. */
+function curveTable({ curve, control }: ReportModel): string {
+  if (curve.improvements.length + (control?.curve.improvements.length ?? 0) === 0) return "";
+  const last = Math.max(curve.spent.nodes, control?.curve.spent.nodes ?? 0);
+  const counts = new Set(
+    Array.from({ length: CURVE_ROWS }, (_, row) => Math.max(1, Math.round((last * (row + 1)) / CURVE_ROWS))),
+  );
+  const models = curve.spent.tokens > 0 || curve.spent.cost > 0;
+  const shown = (node: Node | undefined): string => (node === undefined ? "–" : outcomeText(node));
+  return table(
+    [
+      "evaluations",
+      "best so far",
+      "found at",
+      "device time then",
+      ...(models ? ["tokens then", "cost then"] : []),
+      ...(control === undefined ? [] : ["the control's best so far"]),
+    ],
+    [...counts].map((count) => {
+      const at = curve.improvements.findLast((one) => one.nodes <= count);
+      return [
+        String(count),
+        shown(at?.node),
+        ...(at === undefined
+          ? ["–", "–", ...(models ? ["–", "–"] : [])]
+          : [
+              `step ${at.node.step}`,
+              secondsText(at.device_seconds),
+              ...(models ? [String(at.tokens), figure(at.cost)] : []),
+            ]),
+        ...(control === undefined ? [] : [shown(bestAt(control.curve, "nodes", count))]),
+      ];
+    }),
+  );
+}
+
+/** Changed lines of one step that are printed; longer differences are in the page and in the source archive. */
+const DIFF_LINES = 80;
+
+/** The best lineage, each step with its result, its reason and what it changed. */
+function lineageParts(model: ReportModel): string[] {
+  return model.lineage.flatMap((entry, index) => {
+    const { node, source } = entry;
+    const head = `- step ${node.step}, ${node.operator}: ${outcomeText(node)} — ${escapeMarkdown(node.rationale)}`;
+    const before = model.lineage[index - 1];
+    if (before === undefined) return [head];
+    const changed = diffLines(before.source, source).flatMap((hunk) =>
+      hunk.kind === "same" ? [] : hunk.lines.map((line) => `${hunk.kind === "add" ? "+" : "-"} ${line}`),
+    );
+    if (changed.length === 0) return [head];
+    const more = changed.length > DIFF_LINES ? [`… ${changed.length - DIFF_LINES} more changed lines`] : [];
+    return [head, fenced([...changed.slice(0, DIFF_LINES), ...more].join("\n"), "diff")];
+  });
 }
 
 /** The report as Markdown: the same facts as the page, without its pictures. */
@@ -71,6 +132,13 @@ export function reportMarkdown(model: ReportModel): string {
       ],
     ),
   );
+  out.push(...model.notes.map((note) => `> ${escapeMarkdown(note)}`));
+  const curve = curveTable(model);
+  if (curve !== "") {
+    const sentence = comparison(model);
+    const against = sentence === undefined ? [] : [`${sentence} ${COMPARISON_NOTE}`];
+    out.push("## Speedup over the search", ...against, curve);
+  }
   const rows = best?.record.stages.benchmark?.workloads ?? [];
   if (rows.length > 0) {
     const names = [...new Set(rows.flatMap((row) => row.speedups.map((speedup) => speedup.baseline)))];
@@ -93,17 +161,9 @@ export function reportMarkdown(model: ReportModel): string {
     );
   }
   if (model.lineage.length > 0) {
-    out.push(
-      "## How the best kernel came about",
-      model.lineage
-        .map(
-          (entry) =>
-            `- step ${entry.node.step}, ${entry.node.operator}: ${outcomeText(entry.node)} — ${escapeMarkdown(entry.node.rationale)}`,
-        )
-        .join("\n"),
-    );
+    out.push("## How the best kernel came about", ...lineageParts(model));
   }
-  const failed = failureGroups(model.nodes);
+  const failed = model.failures;
   if (failed.length > 0) {
     out.push(
       "## What failed",

@@ -2,7 +2,10 @@ import type { EvaluationRecord, Speedup } from "../../domain/evaluation.ts";
 import type { Problem } from "../../domain/problem.ts";
 import type { Node } from "../../domain/run.ts";
 import type { RunOverview } from "../../domain/services.ts";
-import type { Peaks, TargetSpec } from "../../domain/target.ts";
+import type { TargetSpec } from "../../domain/target.ts";
+import type { Curve } from "./curve.ts";
+import type { Roofs } from "./roofs.ts";
+import type { FailureGroup } from "./statistics.ts";
 
 /** More nodes than this make a page slow to open; a larger run is thinned, and the report says so. */
 export const MAX_SHOWN_NODES = 2_500;
@@ -27,9 +30,13 @@ export interface ReportModel {
   readonly best: ReportNode | undefined;
   /** From the root to the best node by first parents. */
   readonly lineage: readonly ReportNode[];
-  /** Best fitness after each improving node. */
-  readonly improvements: readonly { readonly step: number; readonly fitness: number }[];
-  readonly peaks: Peaks | undefined;
+  /** Best fitness against what was spent, of all nodes. */
+  readonly curve: Curve;
+  /** The run's control, where one was opened. */
+  readonly control: { readonly overview: RunOverview; readonly curve: Curve } | undefined;
+  /** Nodes that did not pass, of all nodes. */
+  readonly failures: readonly FailureGroup[];
+  readonly roofs: Roofs | undefined;
   /** Work of one call by workload, for the roofline. */
   readonly costs: ReadonlyMap<string, { readonly flops: number; readonly bytes: number }>;
   readonly generatedAt: string;

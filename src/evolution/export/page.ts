@@ -4,11 +4,21 @@ import { fitnessChart } from "./charts/fitness.ts";
 import { markPath } from "./charts/frame.ts";
 import { intervalBar, intervalScale } from "./charts/intervals.ts";
 import { treeChart } from "./charts/tree.ts";
+import { COMPARISON_NOTE, comparison } from "./comparison.ts";
 import { pageData } from "./data.ts";
 import { html, jsonForScript, type Markup, raw } from "./markup.ts";
 import { OUTCOME_ORDER, OUTCOMES, type Outcome, overallSpeedups, type ReportModel } from "./model.ts";
 import { SCRIPT } from "./script.ts";
-import { allNodes, bestSource, failures, improvements, proof, tried, workloads } from "./sections.ts";
+import {
+  allNodes,
+  bestSource,
+  expenses,
+  failures,
+  improvements,
+  proof,
+  tried,
+  workloads,
+} from "./sections.ts";
 import { STYLE } from "./style.ts";
 
 /** Hashes in the policy: even if something hostile became markup, the browser would run no script but ours. */
@@ -30,7 +40,8 @@ export function reportHtml(model: ReportModel): string {
 ${hero(model)}
 ${facts(model)}
 ${notes(model)}
-<section><h2>Speedup over the search</h2><p class="sub">Every node is a mark with its 95 % interval; the line is the best credited so far.</p>${legend(model)}${fitnessChart(model)}</section>
+<section><h2>Speedup over the search</h2><p class="sub">Every node is a mark with its 95 % interval; the line is the best credited so far${model.control !== undefined && ", the dashed one that of the control"}.</p>${against(model)}${legend(model)}${fitnessChart(model)}</section>
+${expenses(model)}
 <section><h2>Search graph</h2><p class="sub">From left to right by step. The thick line leads to the best kernel; dashed edges are the second parents of crossovers.<span class="screen"> Select a node for its source, changes and evaluation.</span></p>${treeChart(model)}</section>
 ${workloads(model)}
 ${improvements(model)}
@@ -75,7 +86,11 @@ function facts(model: ReportModel): Markup {
       `sandbox ${best.record.sandbox}`,
     ]);
     if (best.node.roofline !== undefined)
-      cells.push(["Roofline", `${figure(best.node.roofline * 100)} %`, "of the machine's measured limit"]);
+      cells.push([
+        "Roofline",
+        `${figure(best.node.roofline * 100)} %`,
+        `of ${model.roofs?.whose ?? "the machine's limit"}`,
+      ]);
     cells.push(["Found at", `step ${best.node.step}`, `by ${best.node.operator}`]);
   }
   cells.push(
@@ -101,6 +116,13 @@ function notes(model: ReportModel): Markup {
   }
   if (overview.run.state === "open") lines.push("The run is still open: this is a snapshot.");
   return html`${lines.map((line) => html`<p class="note">${line}</p>`)}`;
+}
+
+/** The run beside its control, in words. */
+function against(model: ReportModel): Markup {
+  const sentence = comparison(model);
+  if (sentence === undefined) return html``;
+  return html`<p class="against">${sentence} <span class="sub">${COMPARISON_NOTE}</span></p>`;
 }
 
 function legend(model: ReportModel): Markup {

@@ -1,12 +1,13 @@
 import { diffLines, type Hunk } from "../diff.ts";
 import { durationText, figure, outcomeText } from "../operator/format.ts";
 import { visible } from "../operator/quote.ts";
+import { costCharts } from "./charts/cost.ts";
 import { intervalBar, intervalScale } from "./charts/intervals.ts";
 import { rooflineChart } from "./charts/roofline.ts";
 import { tunableCharts } from "./charts/tunables.ts";
 import { html, type Markup } from "./markup.ts";
 import { OUTCOME_ORDER, OUTCOMES, type ReportModel, type ReportNode } from "./model.ts";
-import { failureGroups, tunableTrials } from "./statistics.ts";
+import { tunableTrials } from "./statistics.ts";
 
 /** Per-workload table of the best node, beside the roofline where peaks and work are known. */
 export function workloads(model: ReportModel): Markup {
@@ -31,7 +32,7 @@ ${main.map(
   const how = clock === undefined ? "" : `${clock.cache} cache, clock: ${clock.clock}`;
   const left = html`<section><h2>By workload</h2><p class="sub">The best kernel over ${baseline}; ${how}.</p>${table}</section>`;
   if (chart === null) return left;
-  return html`<div class="two">${left}<section><h2>Roofline</h2><p class="sub">From the baseline (hollow) up to the best kernel, against measured peaks of one core.</p>${chart}</section></div>`;
+  return html`<div class="two">${left}<section><h2>Roofline</h2><p class="sub">From the baseline (hollow) up to the best kernel, against ${model.roofs?.whose}${model.roofs?.from !== undefined && ` (${model.roofs.from})`}.</p>${chart}</section></div>`;
 }
 
 /** The way to the best kernel: each node of its lineage with its gain and its reason. */
@@ -77,6 +78,17 @@ function diffBlock(hunks: readonly Hunk[]): Markup {
   return html`<pre>${parts}</pre>`;
 }
 
+/** Best so far against what was paid: device time, tokens, cost. */
+export function expenses(model: ReportModel): Markup {
+  const charts = costCharts(model);
+  if (charts.length === 0) return html``;
+  return html`<section><h2>Speedup over cost</h2><p class="sub">The best credited so far, against what had been spent when it was recorded${model.control !== undefined && "; dashed: the control"}.</p>${
+    charts.length === 1
+      ? charts.map(({ chart }) => chart)
+      : html`<div class="panels">${charts.map(({ chart }) => chart)}</div>`
+  }</section>`;
+}
+
 /** What was tried: tunables against speedup. */
 export function tried(model: ReportModel): Markup {
   const { trials, nodes } = tunableTrials(model);
@@ -85,11 +97,11 @@ export function tried(model: ReportModel): Markup {
 }
 
 export function failures(model: ReportModel): Markup {
-  const groups = failureGroups(model.nodes);
+  const groups = model.failures;
   if (groups.length === 0) return html``;
   return html`<section><h2>What failed</h2><p class="sub">By status and reason, with the first example of each.</p><div class="wide"><table class="grid"><thead><tr><th>status</th><th>reason</th><th class="n">nodes</th><th>example</th></tr></thead><tbody>${groups.map(
     (group) =>
-      html`<tr data-n="${group.index}"><td><span class="chip ${group.outcome}">${group.status.replaceAll("_", " ")}</span></td><td><code>${group.code}</code></td><td class="n">${group.count}</td><td>step ${group.step}: ${visible(group.message)}</td></tr>`,
+      html`<tr${group.index !== undefined && html` data-n="${group.index}"`}><td><span class="chip ${group.outcome}">${group.status.replaceAll("_", " ")}</span></td><td><code>${group.code}</code></td><td class="n">${group.count}</td><td>step ${group.step}: ${visible(group.message)}</td></tr>`,
   )}</tbody></table></div></section>`;
 }
 

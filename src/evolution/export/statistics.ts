@@ -52,16 +52,19 @@ export interface FailureGroup {
   readonly code: string;
   readonly outcome: Outcome;
   readonly count: number;
-  /** First example. */
+  /** First example, and its place among the nodes shown, where it is one of them. */
   readonly step: number;
-  readonly index: number;
+  readonly index: number | undefined;
   readonly message: string;
 }
 
 /** Nodes that did not pass, by status and first reason, the most frequent first. */
-export function failureGroups(nodes: readonly ReportNode[]): FailureGroup[] {
+export function failureGroups(
+  nodes: readonly Pick<ReportNode, "node" | "outcome">[],
+  shown: ReadonlyMap<string, number>,
+): FailureGroup[] {
   const groups = new Map<string, FailureGroup>();
-  for (const [index, { node, outcome }] of nodes.entries()) {
+  for (const { node, outcome } of nodes) {
     if (node.verdict === "passed") continue;
     const code = node.reasons[0]?.code ?? node.status;
     const key = `${node.verdict}|${node.status}|${code}`;
@@ -74,7 +77,7 @@ export function failureGroups(nodes: readonly ReportNode[]): FailureGroup[] {
         outcome,
         count: 1,
         step: node.step,
-        index,
+        index: shown.get(node.id),
         message: (node.reasons[0]?.message ?? "").slice(0, 300),
       });
     }

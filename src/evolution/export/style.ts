@@ -48,6 +48,10 @@ section{background:var(--panel);border:1px solid var(--line);border-radius:14px;
 .unity{stroke:var(--faint);stroke-dasharray:2 4;fill:none}.unity-label{fill:var(--faint);font-size:11.5px}
 .whiskers{stroke:var(--faint);stroke-width:1;opacity:.5;fill:none}
 .best-line{stroke:var(--accent);stroke-width:2.4;fill:none;stroke-linejoin:round}
+.control-line{stroke:var(--flagged);stroke-width:2.2;stroke-dasharray:7 5;fill:none;stroke-linejoin:round}
+.control-label{fill:var(--flagged);font-weight:600;font-size:13px;paint-order:stroke;stroke:var(--panel);stroke-width:4px;stroke-linejoin:round}
+.against{border-left:3px solid var(--accent);background:var(--accent-soft);padding:8px 14px;border-radius:0 8px 8px 0}
+.panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(320px,1fr));gap:18px}
 .best-area{fill:var(--accent-soft)}
 .best-label{fill:var(--accent);font-weight:700;font-size:15px;paint-order:stroke;stroke:var(--panel);stroke-width:4px;stroke-linejoin:round}
 .mark{stroke-width:1.6;cursor:pointer}

@@ -38,6 +38,8 @@ export type Retrieve = (query: {
   readonly abstraction: string;
   readonly problem: Problem;
   readonly diagnosis: Diagnosis | undefined;
+  /** Whether what earlier runs taught may be among them: not for the drafts of a control. */
+  readonly lessons: boolean;
 }) => Promise<readonly RetrievedDocument[]>;
 
 export const DEFAULT_TOKEN_BUDGET = 12_000;

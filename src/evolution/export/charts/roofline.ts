@@ -15,19 +15,17 @@ interface Point {
 }
 
 /**
- * Log-log roofline of the best node's timed workloads: measured compute peaks as flat roofs, each memory level's
- * bandwidth as a slope, an arrow from the baseline up to the best. Null when peaks or work are not known.
+ * Log-log roofline of the best node's timed workloads: the highest and the lowest rate of the problem's data types as flat
+ * roofs, each memory level's bandwidth as a slope, an arrow from the baseline up to the best. Null when peaks or work are not
+ * known.
  */
 export function rooflineChart(model: ReportModel): Markup | null {
   const points = pointsOf(model);
-  const { peaks } = model;
-  if (peaks === undefined || points.length === 0) return null;
-  const flops = Object.entries(peaks.flops).sort((a, b) => b[1] - a[1]);
+  if (model.roofs === undefined || points.length === 0) return null;
+  const { flops, bandwidth: levels, whose } = model.roofs;
   const roofs = [flops[0], flops.length > 1 ? flops.at(-1) : undefined].filter((roof) => roof !== undefined);
-  const levels = Object.entries(peaks.bandwidth).filter(([, speed]) => speed > 0);
-  const peak = (roofs[0]?.[1] ?? 0) / 1e9;
-  if (peak === 0 || levels.length === 0) return null;
-  const slowest = Math.min(...levels.map(([, speed]) => speed)) / 1e9;
+  const peak = (roofs[0]?.value ?? 0) / 1e9;
+  const slowest = Math.min(...levels.map(({ value }) => value)) / 1e9;
   const intensities = points.map((point) => point.intensity);
   const lowX = 10 ** Math.floor(Math.log10(Math.min(...intensities, (peak / slowest) * 0.02)));
   const highX = 10 ** Math.ceil(Math.log10(Math.max(...intensities, (peak / slowest) * 4)));
@@ -38,9 +36,8 @@ export function rooflineChart(model: ReportModel): Markup | null {
   const y = logarithmic([lowY, highY], [frame.height - frame.bottom, frame.top], 6);
   const right = frame.width - frame.right;
 
-  const fastestFirst = levels.toSorted((a, b) => b[1] - a[1]);
-  const slopes = fastestFirst.map(([name, speed], rank) => {
-    const bandwidth = speed / 1e9;
+  const slopes = levels.map(({ name, value }, rank) => {
+    const bandwidth = value / 1e9;
     const from = Math.max(lowX, lowY / bandwidth);
     const to = Math.min(highX, peak / bandwidth);
     if (from >= to) return null;
@@ -49,10 +46,10 @@ export function rooflineChart(model: ReportModel): Markup | null {
     const angle = (Math.atan2(y(bandwidth * to) - y(bandwidth * from), x(to) - x(from)) * 180) / Math.PI;
     return html`<path class="roof" d="M${px(x(from))} ${px(y(bandwidth * from))}L${px(x(to))} ${px(y(bandwidth * to))}"/><text class="roof-label" transform="translate(${px(x(labelAt))} ${px(y(bandwidth * labelAt) - 5)}) rotate(${px(angle)})">${name} ${figure(bandwidth)} GB/s</text>`;
   });
-  const flat = roofs.map(([name, speed]) => {
-    const value = speed / 1e9;
+  const fastest = Math.max(...levels.map(({ value }) => value)) / 1e9;
+  const flat = roofs.map(({ name, value: rate }) => {
+    const value = rate / 1e9;
     if (value < lowY) return null;
-    const fastest = Math.max(...levels.map(([, bandwidth]) => bandwidth)) / 1e9;
     return html`<path class="roof" d="M${px(x(Math.max(lowX, value / fastest)))} ${px(y(value))}H${px(right)}"/><text class="roof-label" x="${px(right - 4)}" y="${px(y(value) - 6)}" text-anchor="end">${name} ${figure(value)} GFLOP/s</text>`;
   });
   const marks = points.map((point) => {
@@ -61,7 +58,7 @@ export function rooflineChart(model: ReportModel): Markup | null {
     const title = `${point.workload}: ${figure(point.best)} GFLOP/s at ${figure(point.intensity)} FLOP/byte`;
     return html`<g class="reach">${from !== undefined && html`<path class="rise" d="M${at} ${px(y(from))}V${px(y(point.best))}"/><circle class="from" cx="${at}" cy="${px(y(from))}" r="3.6"/>`}<circle class="to" cx="${at}" cy="${px(y(point.best))}" r="5"/><title>${title}</title></g>`;
   });
-  return html`<svg class="chart" viewBox="0 0 ${frame.width} ${frame.height}" role="img" aria-label="Roofline: ${points.length} workloads of the best kernel against one core's measured peaks.">
+  return html`<svg class="chart" viewBox="0 0 ${frame.width} ${frame.height}" role="img" aria-label="Roofline: ${points.length} workloads of the best kernel against ${whose}.">
 ${axes(frame, x, y, { x: "FLOP per byte of compulsory traffic", y: "GFLOP/s" })}
 ${slopes}${flat}${marks}</svg>`;
 }
