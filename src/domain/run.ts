@@ -78,7 +78,7 @@ export const runSchema = z.object({
   memory: memoryModeSchema.optional(),
   /** Probability with which an expansion is shown kernels of earlier runs; absent in runs older than the choice: 0. */
   prior_kernels: z.number().min(0).max(1).optional(),
-  /** A control at an equal budget belongs to it: whoever goes on with the run goes on with that too. */
+  /** A control at an equal budget is wanted: the command that drives the run drives that after it, also when it goes on with it. */
   control: controlSchema.optional(),
   /** Of a control: the run that it is held against. */
   control_of: z.string().optional(),

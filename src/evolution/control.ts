@@ -26,7 +26,6 @@ export function controlRun(graph: GraphRepository, id: string, spent: Spent): Ru
       );
     }
     const budget = equalBudget(run, spent);
-    if (run.control !== POLICY) graph.updateRun({ ...run, control: POLICY });
     const known = graph.controlOf(id);
     if (known === undefined) return graph.createRun(opened(run, budget));
     if (known.state === "cancelled" || !grown(known.budget, budget)) return known;

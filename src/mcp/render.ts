@@ -192,6 +192,7 @@ export interface Overview {
   state: string;
   stop_reason?: string;
   policy: string;
+  control_of?: string;
   baseline: string;
   spent: Record<string, number>;
   left: Record<string, number>;
@@ -217,6 +218,7 @@ export function overviewOf(overview: RunOverview): Overview {
     state: run.state,
     ...(run.stop_reason === undefined ? {} : { stop_reason: run.stop_reason }),
     policy: run.policy,
+    ...(run.control_of === undefined ? {} : { control_of: run.control_of }),
     baseline: run.baseline,
     spent: numbers(overview.spent),
     left: numbers(overview.left),

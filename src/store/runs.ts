@@ -63,7 +63,7 @@ export class RunTable {
       .map((row) => parseJson(runSchema, row.json, "run"));
   }
 
-  /** Replaces the mutable part of a run (state, stop reason, finished_at; whether it has a control, and that one's budget). @throws not_found */
+  /** Replaces the mutable part of a run (state, stop reason, finished_at; the budget of a control). @throws not_found */
   updateRun(run: Run): void {
     const changed = this.db.transaction(() =>
       this.db.run(

@@ -196,3 +196,37 @@ test("what is no child is told by name, over the protocol too", async () => {
   expect(await refused("artifact_read", { artifact: "claim_unknown" })).toContain("claim_unknown");
   expect((await services.evolution.get(run)).open_claims).toBe(1);
 });
+
+test("a run's control is opened by its id, is one, and has nothing of its own to choose", async () => {
+  const source = naive.replace("void kernel", "static float unused = another_name;\nvoid kernel");
+  const about = { problem: "row-reduction", target: "cpu-x86-64" };
+  const { overview } = await call(
+    "evolve_start",
+    { ...about, policy: "greedy", policy_params: { seeds: 0 }, nodes: 20, seed: 3 },
+    started,
+  );
+  const { run } = overview;
+  expect(await refused("evolve_start", { ...about, control_of: run })).toContain("has evaluated nothing yet");
+  const draft = await call("evolve_next", { run }, next);
+  const hand = { run, claim: draft.claim, source, rationale: "a draft that does not compile" };
+  await call("evolve_submit", { ...hand, wait_seconds: 45 }, submitted);
+
+  for (const [more, said] of [
+    [{ policy: "beam" }, "policy: a control has that of its run"],
+    [{ memory: "both" }, "memory: "],
+    [{ nodes: 5 }, "nodes: "],
+    [{ problem: "softmax" }, "is on row-reduction@"],
+  ] as const)
+    expect(await refused("evolve_start", { ...about, ...more, control_of: run })).toContain(said);
+  const control = await call("evolve_start", { ...about, control_of: run }, started);
+  expect(control.overview).toMatchObject({ control_of: run, policy: "best-of-n", left: { nodes: 1 } });
+  expect(control.text).toContain(`evolve_export with run ${run} shows both`);
+  const again = await call("evolve_start", { ...about, control_of: run, idempotency_key: "mine" }, started);
+  expect(again.overview.run).toBe(control.overview.run);
+  expect(await refused("evolve_start", { ...about, control_of: control.overview.run })).toContain(run);
+
+  // Its claims are drafts that hear nothing of the run.
+  const fresh = await call("evolve_next", { run: control.overview.run }, next);
+  expect(fresh.parents).toEqual([]);
+  expect(fresh.prompt).not.toContain("does not compile");
+}, 120_000);

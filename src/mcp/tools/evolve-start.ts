@@ -1,8 +1,44 @@
 import { z } from "zod";
 import { KernelEvolveError, memoryModeSchema, policyNameSchema } from "../../domain/index.ts";
 import { shared } from "../arguments.ts";
-import { defineTool } from "../define.ts";
-import { overviewOf, overviewSchema, overviewText } from "../render.ts";
+import { defineTool, type ToolContext, type ToolResult } from "../define.ts";
+import { type Overview, overviewOf, overviewSchema, overviewText } from "../render.ts";
+
+/**
+ * The control of `run`. Everything about it follows from that run: other settings are refused, not ignored.
+ * @throws invalid_argument naming the argument
+ */
+async function openControl(
+  run: string,
+  given: { readonly problem: string; readonly target: string; readonly [name: string]: unknown },
+  context: ToolContext,
+): Promise<ToolResult<{ overview: Overview }>> {
+  // The same control is answered again with and without a key.
+  const { problem, target, control_of: _run, idempotency_key: _key, ...rest } = given;
+  const more = Object.keys(rest).find((name) => rest[name] !== undefined);
+  if (more !== undefined) {
+    throw new KernelEvolveError("invalid_argument", `${more}: a control has that of its run`, {
+      fix: "give problem, target and control_of, no more",
+    });
+  }
+  const { evolution, problems } = await context.services();
+  const { run: original } = await evolution.get(run);
+  const known = (await problems.get(problem)).id;
+  if (known !== original.problem || target !== original.target) {
+    throw new KernelEvolveError(
+      "invalid_argument",
+      `control_of: run ${run} is on ${original.problem} and ${original.target}`,
+      { fix: `give problem ${original.problem} and target ${original.target}` },
+    );
+  }
+  const control = await evolution.control(run);
+  const overview = await evolution.get(control.id);
+  return {
+    structured: { overview: overviewOf(overview) },
+    text: `the control of run ${run}\n${overviewText(overview)}`,
+    next: `spend its budget the way run ${run} was driven: evolve_next with run ${control.id} (each claim a fresh draft), or evolve_run with it; then evolve_export with run ${run} shows both`,
+  };
+}
 
 export const evolveStart = defineTool({
   name: "evolve_start",
@@ -19,7 +55,7 @@ export const evolveStart = defineTool({
       .max(60)
       .optional()
       .describe("Its speedup is the fitness: reference, compiler-best; eager, compile with PyTorch"),
-    policy: policyNameSchema.default("islands").describe("How parents are chosen"),
+    policy: policyNameSchema.optional().describe("How parents are chosen; default islands"),
     policy_params: z
       .record(z.string(), z.number())
       .refine((values) => Object.keys(values).length <= 32, "has more than 32 entries")
@@ -39,8 +75,10 @@ export const evolveStart = defineTool({
     target_speedup: z.number().min(1).max(1_000_000).optional().describe("Stop when this speedup is reached"),
     roofline: z.number().min(0.001).max(1).optional().describe("Stop at this share of the roofline"),
     memory: memoryModeSchema
-      .default("both")
-      .describe("What prompts tell of earlier tries: the parent's line, its other children, both, none"),
+      .optional()
+      .describe(
+        "What prompts tell of earlier tries: the parent's line, its other children, both (default), none",
+      ),
     prior_kernels: z
       .number()
       .min(0)
@@ -48,6 +86,11 @@ export const evolveStart = defineTool({
       .optional()
       .describe("Probability that a prompt shows kernels of earlier runs; default 0.1, 0 for controls"),
     seed: z.int().min(0).max(2_147_483_647).optional().describe("Makes the policy's choices repeatable"),
+    control_of: shared.run
+      .optional()
+      .describe(
+        "Opens (or answers) this run's control instead: best-of-n, no feedback, as much as it has spent; give its problem and target, no more",
+      ),
     idempotency_key: z
       .string()
       .min(1)
@@ -58,6 +101,7 @@ export const evolveStart = defineTool({
   output: z.object({ overview: overviewSchema }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false },
   handle: async (args, context) => {
+    if (args.control_of !== undefined) return await openControl(args.control_of, args, context);
     const { nodes, seconds, device_seconds, tokens, cost, stall, target_speedup, roofline } = args;
     const budget = {
       ...(nodes === undefined ? {} : { nodes }),
@@ -81,10 +125,10 @@ export const evolveStart = defineTool({
       target: args.target,
       ...(args.abstraction === undefined ? {} : { abstraction: args.abstraction }),
       ...(args.baseline === undefined ? {} : { baseline: args.baseline }),
-      policy: args.policy,
+      ...(args.policy === undefined ? {} : { policy: args.policy }),
       ...(args.policy_params === undefined ? {} : { policy_params: args.policy_params }),
       budget,
-      memory: args.memory,
+      ...(args.memory === undefined ? {} : { memory: args.memory }),
       ...(args.prior_kernels === undefined ? {} : { prior_kernels: args.prior_kernels }),
       ...(args.seed === undefined ? {} : { seed: args.seed }),
       ...(args.idempotency_key === undefined ? {} : { idempotency_key: args.idempotency_key }),
