@@ -1,0 +1,39 @@
+"""SELU in one pass."""
+
+import torch
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def function(x):
+    return 1.0507009873554805 * tl.where(x > 0, x, 1.6732632423543772 * (tl.exp(x) - 1.0))
+
+
+# shared: map
+
+
+@triton.jit
+def map_kernel(x, y, n, BLOCK: tl.constexpr):
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    value = tl.load(x + at, mask=at < n, other=0.0)
+    tl.store(y + at, function(value), mask=at < n)
+
+
+def apply(x):
+    """`function` of every element."""
+    x = x.contiguous()
+    y = torch.empty_like(x)
+    block = 4096
+    map_kernel[(triton.cdiv(x.numel(), block),)](x, y, x.numel(), BLOCK=block, num_warps=8)
+    return y
+
+
+# end of map
+
+
+class ModelNew(torch.nn.Module):
+    """See the module."""
+
+    def forward(self, x):
+        return apply(x)
