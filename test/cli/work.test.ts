@@ -90,6 +90,49 @@ describe("a run on the command line", () => {
   }, 120_000);
 });
 
+describe("a control", () => {
+  it("follows the run, is gone on with when the run is, and stands beside it in the report", async () => {
+    const out = join(home, "held");
+    const searched = await cli(
+      ["evolve", "-p", "row-reduction", "--policy", "greedy", "--budget-nodes", "4", "--budget-seconds", "40"]
+        .concat(["--seed", "1", "--memory", "parent", "--prior-kernels", "0", "--control", "best-of-n"])
+        .concat(["--out", out, "--json"]),
+      { home },
+    );
+    const form = exportedSchema.extend({
+      control: overviewSchema.extend({ policy: z.string(), control_of: z.string() }),
+    });
+    const { overview, control } = form.parse(JSON.parse(searched.stdout));
+    expect(overview.state).toBe("finished");
+    expect(control).toMatchObject({ policy: "best-of-n", control_of: overview.run, state: "finished" });
+    expect(control.nodes).toBeLessThanOrEqual(overview.nodes);
+    expect(readFileSync(join(out, "report.md"), "utf8")).toContain("no feedback, same seed kernels");
+    // Both have ended: going on with the run answers the same two.
+    const again = await cli(["evolve", "--resume", overview.run, "--json"], { home });
+    expect(form.parse(JSON.parse(again.stdout))).toMatchObject({ overview, control });
+    const store = openStore(join(home, "data"));
+    expect(store.graph.run(overview.run)).toMatchObject({
+      memory: "parent",
+      prior_kernels: 0,
+      control: "best-of-n",
+    });
+    store.close();
+  }, 240_000);
+
+  it.each([
+    ["--control", "greedy", "best-of-n"],
+    ["--memory", "all", "siblings"],
+    ["--prior-kernels", "2", "from 0 to 1"],
+    ["--baseline", "eager", "compiler-best"],
+    ["--abstraction", "triton", "cpp"],
+  ])("%s %s is refused with what there is", async (option, value, said) => {
+    const args = ["evolve", "-p", "row-reduction", "--budget-nodes", "2", option, value];
+    const { code, stdout, stderr } = await cli(args, { home });
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toContain(said);
+  });
+});
+
 describe("evaluate", () => {
   it("looks for every file before it measures the first", async () => {
     writeFileSync(join(home, "fine.c"), REFERENCE.replaceAll("real_t", "float"));

@@ -1,19 +1,30 @@
 import { join, resolve } from "node:path";
-import type { Command } from "commander";
-import { KernelEvolveError, policyNameSchema } from "../../domain/index.ts";
+import { type Command, Option } from "commander";
+import {
+  CONTROLS,
+  type Control,
+  type Driver,
+  type EvolutionService,
+  KernelEvolveError,
+  MEMORY_MODES,
+  type MemoryMode,
+  policyNameSchema,
+  type RunOverview,
+  type WorkContext,
+} from "../../domain/index.ts";
 import { overviewOf, overviewText } from "../../mcp/render.ts";
 import { dataHomePath } from "../../platform/paths.ts";
 import { withServices } from "../context.ts";
 import { numberFrom, wholeFrom } from "../numbers.ts";
-import { EXIT, print, printJson } from "../output.ts";
+import { EXIT, type ProgressLine, print, printJson } from "../output.ts";
 import { problemArgument } from "../problem-argument.ts";
 
 interface Options {
   problem?: string;
   resume?: string;
   target: string;
-  abstraction: string;
-  baseline: string;
+  abstraction?: string;
+  baseline?: string;
   policy: string;
   driver: string;
   budgetSeconds?: number;
@@ -22,10 +33,20 @@ interface Options {
   budgetCost?: number;
   stall?: number;
   targetSpeedup?: number;
+  memory?: MemoryMode;
+  priorKernels?: number;
+  control?: Control;
   seed?: number;
   param?: string[];
   out?: string;
   json?: boolean;
+}
+
+interface Driving {
+  readonly evolution: EvolutionService;
+  readonly driver: Driver;
+  readonly work: WorkContext;
+  readonly progress: ProgressLine;
 }
 
 /** `width=4` and the like. @throws invalid_argument for what is no number. */
@@ -43,6 +64,23 @@ function parametersOf(texts: readonly string[]): Record<string, number> {
   );
 }
 
+/**
+ * Drives the control of a run that has one, or is to have one now: by the same driver, after the run, so that the two do not
+ * disturb each other's timing. Ended already: answered as it is.
+ */
+async function driveControl(
+  options: Options,
+  { run, nodes }: RunOverview,
+  { evolution, driver, work, progress }: Driving,
+): Promise<RunOverview | undefined> {
+  const wanted = options.control ?? run.control;
+  // Nothing was evaluated: there is nothing to equal, and the exit code says that nothing was found.
+  if (wanted === undefined || nodes === 0) return undefined;
+  const control = await evolution.control(run.id);
+  progress.show(`control ${control.id} of run ${run.id}`);
+  return await driver.drive(control.id, work);
+}
+
 export function evolve(program: Command): void {
   program
     .command("evolve")
@@ -53,8 +91,8 @@ export function evolve(program: Command): void {
     )
     .option("--resume <run>", "go on with a run, for what is left of its budget")
     .option("-t, --target <id>", "target", "cpu-x86-64")
-    .option("--abstraction <name>", "language of the candidates", "c")
-    .option("--baseline <name>", "whose speedup is the fitness", "reference")
+    .option("--abstraction <name>", "language of the candidates; default the target's first")
+    .option("--baseline <name>", "whose speedup is the fitness; default reference, else the language's first")
     .option("--policy <name>", `how parents are chosen: ${policyNameSchema.options.join(", ")}`, "islands")
     .option("--param <name=value...>", "parameters of the policy (docs/policies.md)")
     .option("--driver <name>", "who makes the children: autotune (needs no model)", "autotune")
@@ -64,6 +102,23 @@ export function evolve(program: Command): void {
     .option("--budget-cost <n>", "what they cost, in US dollars by convention", numberFrom(1e-6, 1e9))
     .option("--stall <n>", "stop after so many without a better one", wholeFrom(1, 1_000_000))
     .option("--target-speedup <x>", "stop when it is reached", numberFrom(1, 1_000_000))
+    .addOption(
+      new Option(
+        "--memory <mode>",
+        "what prompts tell of earlier tries: the parent's line, its other children, both, none; default both",
+      ).choices(MEMORY_MODES),
+    )
+    .option(
+      "--prior-kernels <p>",
+      "probability that a prompt shows kernels of earlier runs; default 0.1, 0 for controls",
+      numberFrom(0, 1),
+    )
+    .addOption(
+      new Option(
+        "--control <policy>",
+        "after the run, spend as much again without feedback; the report shows both",
+      ).choices(CONTROLS),
+    )
     .option("--seed <n>", "repeatable choices", wholeFrom(0))
     .option("--out <dir>", "where to write the result; default is exports/<run> in the data folder")
     .option("--json", "one JSON document on stdout")
@@ -73,6 +128,7 @@ export function evolve(program: Command): void {
 Examples:
   kernelevolve evolve -p matmul --budget-seconds 120
   kernelevolve evolve -p conv1d --baseline compiler-best --budget-nodes 60 --out ./result
+  kernelevolve evolve -p softmax --budget-nodes 40 --control best-of-n
   kernelevolve evolve --resume run_…      after a crash or Ctrl-C: nothing recorded is lost
 
 Exit codes: 0 a credited speedup was found, 1 none was, 2 wrong usage, 3 a tool is missing.`,
@@ -108,8 +164,8 @@ Exit codes: 0 a credited speedup was found, 1 none was, 2 wrong usage, 3 a tool 
           const run = await evolution.start({
             problem: problem.id,
             target: options.target,
-            abstraction: options.abstraction,
-            baseline: options.baseline,
+            ...(options.abstraction === undefined ? {} : { abstraction: options.abstraction }),
+            ...(options.baseline === undefined ? {} : { baseline: options.baseline }),
             policy: policy.data,
             policy_params: parametersOf(options.param ?? []),
             budget: {
@@ -124,18 +180,25 @@ Exit codes: 0 a credited speedup was found, 1 none was, 2 wrong usage, 3 a tool 
               ...(options.stall === undefined ? {} : { stall: options.stall }),
               ...(options.targetSpeedup === undefined ? {} : { target_speedup: options.targetSpeedup }),
             },
+            ...(options.memory === undefined ? {} : { memory: options.memory }),
+            ...(options.priorKernels === undefined ? {} : { prior_kernels: options.priorKernels }),
+            ...(options.control === undefined ? {} : { control: options.control }),
             ...(options.seed === undefined ? {} : { seed: options.seed }),
           });
           id = run.id;
         }
         progress.show(`run ${id}`);
         const overview = await driver.drive(id, work);
+        const control = await driveControl(options, overview, { evolution, driver, work, progress });
         const directory = resolve(options.out ?? join(dataHomePath(), "exports", id));
         const exported = await evolution.export(id, directory, work);
         progress.end();
-        if (options.json === true) printJson({ overview: overviewOf(overview), files: exported.files });
-        else {
+        if (options.json === true) {
+          const held = control === undefined ? {} : { control: overviewOf(control) };
+          printJson({ overview: overviewOf(overview), ...held, files: exported.files });
+        } else {
           print(overviewText(overview));
+          if (control !== undefined) print(`control ${overviewText(control)}`);
           for (const file of exported.files) print(`${file.path}  ${file.what}`);
         }
         process.exitCode = exported.best === null ? EXIT.failed : EXIT.ok;
