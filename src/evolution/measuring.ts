@@ -4,6 +4,7 @@ import type { Problem } from "../domain/problem.ts";
 import type { Node, Run } from "../domain/run.ts";
 import type { EvolutionDependencies } from "./dependencies.ts";
 import { deviceSeconds, overallSpeedup } from "./node-from-record.ts";
+import { duplicateKey } from "./normalise.ts";
 import { errorSignature } from "./operator/signature.ts";
 import { paceOf } from "./pace.ts";
 
@@ -49,13 +50,23 @@ export class Measuring {
    * measurements. Of a failure also its signature.
    */
   async measure(input: MeasureInput, context: WorkContext): Promise<Measured> {
-    const measured = await this.#measure(input, context);
+    const measured = this.#charged(input, await this.#measure(input, context));
     const problem = await this.problem(input.run, context);
     const signature = errorSignature(measured.record, input.source, {
       op_type: problem.definition.op_type,
       timed: new Set(problem.workloads.flatMap((one) => (one.role === "timed" ? [one.uuid] : []))),
     });
     return signature === undefined ? measured : { ...measured, signature };
+  }
+
+  /**
+   * What the run of a control has measured already is answered from the cache, and charged to the control at what it took
+   * then: else its budget would go further than the run's.
+   */
+  #charged({ run, source }: MeasureInput, measured: Measured): Measured {
+    if (run.control_of === undefined || measured.seconds > 0) return measured;
+    const before = this.#deps.graph.twin(run.control_of, duplicateKey(source, run.abstraction));
+    return before === undefined ? measured : { ...measured, seconds: before.device_seconds };
   }
 
   async #measure(input: MeasureInput, context: WorkContext): Promise<Measured> {

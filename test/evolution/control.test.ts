@@ -101,6 +101,24 @@ describe("a control", () => {
     await expect(world.evolution.control("run_nothing")).rejects.toMatchObject({ code: "not_found" });
   });
 
+  it("is charged for what its run had measured, though it is answered from the cache", async () => {
+    await using world = new World(judge, seeds);
+    const run = await world.evolution.start({ problem: "scale", target: "cpu-test", budget: { nodes: 9 } });
+    await world.evolution.prepare(run.id, context);
+    await submit(world, run.id, "return 2;");
+    const spent = (await world.evolution.get(run.id)).spent.device_seconds;
+    const control = await world.evolution.control(run.id);
+    // From now on every evaluation is one of before, as the cache of the real service answers it.
+    world.evaluations.cached = true;
+    await world.evolution.prepare(control.id, context);
+    await submit(world, control.id, "return 2;");
+    const held = await world.evolution.get(control.id);
+    expect(held.run.state).toBe("finished");
+    expect(held.spent.device_seconds).toBeCloseTo(spent);
+    const other = await world.evolution.start({ problem: "scale", target: "cpu-test", budget: { nodes: 2 } });
+    expect((await world.evolution.prepare(other.id, context)).spent.device_seconds).toBe(0);
+  });
+
   it("stays ended when it was ended by hand", async () => {
     await using world = new World(judge);
     const run = await world.evolution.start({ problem: "scale", target: "cpu-test", budget: { nodes: 9 } });

@@ -81,6 +81,8 @@ export class FakeEvaluations implements EvaluationService {
   /** Awaited by each evaluation: lets a test hold it. */
   gate: (context: WorkContext) => Promise<void> = () => Promise.resolve();
   seconds = 1;
+  /** Whether what is asked counts as answered before. */
+  cached = false;
 
   constructor(judge: (source: string, options: EvaluateOptions) => Outcome) {
     this.#judge = judge;
@@ -94,12 +96,13 @@ export class FakeEvaluations implements EvaluationService {
     this.calls.push({ source: input.source, options });
     await this.gate(work);
     work.signal.throwIfAborted();
-    const record = recordOf(
+    const measured = recordOf(
       input.source,
       this.#judge(input.source, options),
       `eval_${this.records.size}`,
       this.seconds,
     );
+    const record = { ...measured, cached: this.cached };
     this.records.set(record.id, record);
     return record;
   }
@@ -111,7 +114,7 @@ export class FakeEvaluations implements EvaluationService {
   }
 }
 
-function recordOf(source: string, outcome: Outcome, id: string, seconds: number): EvaluationRecord {
+export function recordOf(source: string, outcome: Outcome, id: string, seconds: number): EvaluationRecord {
   const status = outcome.status ?? "ok";
   const { ratio } = outcome;
   const verdict = status === "ok" || status === "too_noisy" ? "passed" : "rejected";
