@@ -83,6 +83,25 @@ const stageBase = {
   cached: z.boolean(),
   artifacts: z.record(z.string(), z.string()),
 };
+/** What the compiler made of one kernel of a candidate, for the device that it was compiled for. */
+export const compiledKernelSchema = z.object({
+  name: z.string(),
+  /** Of a thread (NVIDIA) or lane (AMD, vector registers). */
+  registers: z.int().optional(),
+  /** Bytes of a block. */
+  shared_bytes: z.int().optional(),
+  /** Bytes of a thread that go to memory for want of registers. */
+  spill_bytes: z.int().optional(),
+  /** Threads of a block. */
+  threads: z.int().optional(),
+  /** Share of the multiprocessor's warps that can be resident, by arithmetic on the target's limits. */
+  occupancy: z.number().optional(),
+  limited_by: z.array(z.string()).optional(),
+  /** Limits of the target that it exceeds: it will not launch. */
+  exceeds: z.array(z.string()),
+});
+export type CompiledKernel = z.infer<typeof compiledKernelSchema>;
+
 export const compileStageSchema = z.object({
   ...stageBase,
   command: z.string().optional(),
@@ -90,6 +109,7 @@ export const compileStageSchema = z.object({
   /** First lines of the compiler's messages, control characters stripped. Untrusted text. */
   diagnostics: z.string().optional(),
   binary_bytes: z.int().optional(),
+  kernels: z.array(compiledKernelSchema).optional(),
 });
 export type CompileStage = z.infer<typeof compileStageSchema>;
 export const verifyStageSchema = z.object({ ...stageBase, workloads: z.array(workloadVerificationSchema) });

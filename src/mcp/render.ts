@@ -139,6 +139,8 @@ export function recordText(record: EvaluationRecord): string {
     lines.push(...record.diagnosis.advice.map((advice) => `  try: ${advice}`));
   }
   const compile = record.stages.compile;
+  if (compile?.kernels !== undefined && compile.kernels.length > 0 && record.status === "ok")
+    lines.push("compiled kernels:", compile.diagnostics ?? "");
   if (compile?.diagnostics !== undefined && record.status === "compile_error")
     lines.push("compiler (untrusted text):", compile.diagnostics);
   lines.push(`sandbox ${record.sandbox}; ${record.device}; evaluation ${record.id}`);

@@ -104,7 +104,12 @@ export class Problems implements ProblemService {
       );
     }
     const known = this.#records.get(problem.id);
-    const graded = await this.graded(known ?? problem, target, context);
+    const graded = await this.graded(known ?? problem, target, context).catch((error: unknown) => {
+      // Where nothing runs, candidates can still be compiled; grading comes with the first evaluation.
+      if (error instanceof KernelEvolveError && error.code === "unsupported" && problem.origin !== undefined)
+        return problem;
+      throw error;
+    });
     if (known === undefined) this.#records.put(graded);
     return graded;
   }

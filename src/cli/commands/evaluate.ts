@@ -14,6 +14,7 @@ interface Options {
   abstraction?: string;
   seconds: number;
   profile?: boolean;
+  compileOnly?: boolean;
   verifyOnly?: boolean;
   cache: boolean;
   json?: boolean;
@@ -40,6 +41,10 @@ export function evaluate(program: Command): void {
     .option("--abstraction <name>", "language; default follows from the file's ending")
     .option("--seconds <n>", "time for each measurement", numberFrom(0.5, 600), 10)
     .option("--profile", "profile it too, and name the bottleneck")
+    .option(
+      "--compile-only",
+      "stop after compiling; a Triton candidate is compiled for a GPU target without the device",
+    )
     .option("--verify-only", "stop after verification")
     .option("--no-cache", "evaluate anew, even when the same was done before")
     .option("--json", "an array of evaluation records on stdout")
@@ -51,6 +56,7 @@ Examples:
   kernelevolve evaluate -p softmax -c a.c b.cpp --profile --json
   kernelevolve evaluate -p level1/19_ReLU.py -c relu_triton.py -t nvidia-h100 --json
   kernelevolve evaluate -p aten:softmax.int -c softmax.py -t torch-cpu --verify-only
+  kernelevolve evaluate -p level1/19_ReLU.py -c relu_triton.py -t amd-mi300x --compile-only
   kernelevolve problems matmul          the prototype a candidate must define
 
 Exit codes: 0 all passed, 1 one was rejected or flagged, 2 wrong usage, 3 a tool is missing.`,
@@ -64,11 +70,13 @@ Exit codes: 0 all passed, 1 one was rejected or flagged, 2 wrong usage, 3 a tool
         for (const { file, source } of candidates) {
           const abstraction = options.abstraction ?? abstractionOf(file, source);
           const stages =
-            options.verifyOnly === true
-              ? (["compile", "verify"] as const)
-              : options.profile === true
-                ? (["compile", "verify", "benchmark", "profile"] as const)
-                : undefined;
+            options.compileOnly === true
+              ? (["compile"] as const)
+              : options.verifyOnly === true
+                ? (["compile", "verify"] as const)
+                : options.profile === true
+                  ? (["compile", "verify", "benchmark", "profile"] as const)
+                  : undefined;
           const record = await services.evaluations.evaluate(
             { source, problem, target: options.target, abstraction },
             {

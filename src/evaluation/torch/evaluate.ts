@@ -18,6 +18,7 @@ import { gradingNotes } from "../pipeline/finish.ts";
 import { deviceLock } from "../pipeline/stages.ts";
 import { verdictOf } from "../pipeline/verdict.ts";
 import { sandboxUid } from "../sandbox/run.ts";
+import { compileAhead, type TorchCompiler } from "./compile.ts";
 import { torchDiagnosis } from "./diagnosis.ts";
 import { eventsOf, type TorchEvent } from "./events.ts";
 import { judgingFields, problemField, withFiles } from "./job.ts";
@@ -31,6 +32,7 @@ const BASELINE_UID = 60_999;
 
 export interface TorchParts {
   readonly judge: TorchJudge;
+  readonly compiler: TorchCompiler;
   readonly artifacts: ArtifactService;
   readonly graded: (problem: Problem, target: string, context: WorkContext) => Promise<Problem>;
 }
@@ -106,6 +108,14 @@ async function run(work: TorchWork, parts: TorchParts, state: State): Promise<vo
   await withFiles(field, work.problem.origin, async (problem) => {
     context.report({ progress: 0, total, message: "reading the candidate" });
     if (!(await readStage(work, parts, state, problem))) return;
+    if (stages.length === 1 && work.abstraction === "triton" && work.spec.run?.arch !== undefined) {
+      context.report({ progress: 0, total, message: `compiling for ${work.spec.run.arch}` });
+      const { stage, reasons } = await compileAhead(work, problem, parts.compiler, parts.artifacts);
+      state.stages.compile = stage;
+      state.status = stage.status;
+      state.reasons.push(...reasons);
+      return;
+    }
     const timed = stages.includes("benchmark");
     if (!stages.includes("verify")) return;
     if (timed) {

@@ -139,7 +139,7 @@ export function planTorch(
     abstraction: input.abstraction,
     toolchain,
     device: found?.device,
-    deviceName: found?.name ?? place.machineName,
+    deviceName: found?.name ?? `none (compiled for ${spec.run?.arch ?? spec.id})`,
     wanted: options.workloads,
     // The judge takes eager first: the others are compared in the same rounds.
     baselines: ["eager", ...baselines.filter((name) => name !== "eager")],

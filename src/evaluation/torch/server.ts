@@ -1,4 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import type { z } from "zod";
 import { KernelEvolveError, type WorkContext } from "../../domain/index.ts";
 import { killTree } from "../../platform/subprocess.ts";
 import { plainText } from "../../platform/text.ts";
@@ -10,25 +11,29 @@ const IDLE_MS = 10 * 60_000;
 const STDERR_KEPT = 8000;
 const MAX_LINE = 8 << 20;
 
-interface Asked {
-  readonly events: TorchEvent[];
-  readonly onEvent: (event: TorchEvent) => void;
-  readonly resolve: (events: TorchEvent[]) => void;
+interface Asked<E> {
+  readonly events: E[];
+  readonly onEvent: (event: E) => void;
+  readonly resolve: (events: E[]) => void;
   readonly reject: (error: KernelEvolveError) => void;
 }
 
-/** One `python -m ke_torch.judge --serve`, started when first asked and kept warm; it answers one job at a time. */
-export class TorchJudge {
+/** One `python -m <module> --serve` of tools/torch, started when first asked and kept warm; it answers one job at a time. */
+export class TorchServer<E extends { readonly event: string }> {
   readonly #python: string;
+  readonly #module: string;
+  readonly #schema: z.ZodType<E>;
   #child: ChildProcessWithoutNullStreams | undefined;
-  #asked: Asked | undefined;
+  #asked: Asked<E> | undefined;
   #stderr = "";
   #pending = "";
   #queue: Promise<void> = Promise.resolve();
   #idle: NodeJS.Timeout | undefined;
 
-  constructor(python: string) {
+  constructor(python: string, module: string, schema: z.ZodType<E>) {
     this.#python = python;
+    this.#module = module;
+    this.#schema = schema;
   }
 
   /**
@@ -40,8 +45,8 @@ export class TorchJudge {
     job: object,
     timeoutMs: number,
     context: WorkContext,
-    onEvent: (event: TorchEvent) => void = () => undefined,
-  ): Promise<TorchEvent[]> {
+    onEvent: (event: E) => void = () => undefined,
+  ): Promise<E[]> {
     const turn = Promise.withResolvers<void>();
     const before = this.#queue;
     this.#queue = before.then(() => turn.promise);
@@ -57,22 +62,17 @@ export class TorchJudge {
     }
   }
 
-  async #run(
-    job: object,
-    timeoutMs: number,
-    signal: AbortSignal,
-    onEvent: (event: TorchEvent) => void,
-  ): Promise<TorchEvent[]> {
+  async #run(job: object, timeoutMs: number, signal: AbortSignal, onEvent: (event: E) => void): Promise<E[]> {
     clearTimeout(this.#idle);
     const child = this.#child ?? this.#start();
     const stop = (): void => this.#fail("the evaluation was cancelled");
     const timer = setTimeout(
-      () => this.#fail(`the torch judge did not answer within ${Math.round(timeoutMs / 1000)} s`),
+      () => this.#fail(`${this.#module} did not answer within ${Math.round(timeoutMs / 1000)} s`),
       timeoutMs,
     );
     signal.addEventListener("abort", stop, { once: true });
     try {
-      return await new Promise<TorchEvent[]>((resolve, reject) => {
+      return await new Promise<E[]>((resolve, reject) => {
         this.#asked = { events: [], onEvent, resolve, reject };
         child.stdin.write(`${JSON.stringify(job)}\n`);
       });
@@ -85,7 +85,7 @@ export class TorchJudge {
   }
 
   #start(): ChildProcessWithoutNullStreams {
-    const child = spawn(this.#python, ["-B", "-m", "ke_torch.judge", "--serve"], {
+    const child = spawn(this.#python, ["-B", "-m", this.#module, "--serve"], {
       env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", LANG: "C.UTF-8", ...pythonEnvironment() },
       stdio: ["pipe", "pipe", "pipe"],
       cwd: "/",
@@ -102,7 +102,7 @@ export class TorchJudge {
     const ended = (how: string): void => {
       if (this.#child !== child) return;
       const said = plainText(this.#stderr, STDERR_KEPT).trim().slice(-600);
-      this.#fail(`the torch judge ended early (${how})${said === "" ? "" : `: ${said}`}`);
+      this.#fail(`${this.#module} ended early (${how})${said === "" ? "" : `: ${said}`}`);
     };
     child.on("error", (error) => ended(error.message));
     child.on("close", (code, signal) => ended(signal ?? `exit ${code}`));
@@ -116,7 +116,7 @@ export class TorchJudge {
     const lines = (this.#pending + chunk).split("\n");
     this.#pending = lines.pop() ?? "";
     if (this.#pending.length > MAX_LINE) {
-      this.#fail("the torch judge wrote a line without end");
+      this.#fail(`${this.#module} wrote a line without end`);
       return;
     }
     for (const line of lines) this.#line(line);
@@ -125,11 +125,11 @@ export class TorchJudge {
   #line(line: string): void {
     const asked = this.#asked;
     if (asked === undefined || line === "") return;
-    let event: TorchEvent;
+    let event: E;
     try {
-      event = torchEventSchema.parse(JSON.parse(line));
+      event = this.#schema.parse(JSON.parse(line));
     } catch {
-      this.#fail(`the torch judge said something unknown: ${plainText(line, 300)}`);
+      this.#fail(`${this.#module} said something unknown: ${plainText(line, 300)}`);
       return;
     }
     asked.events.push(event);
@@ -150,5 +150,12 @@ export class TorchJudge {
     this.#child = undefined;
     this.#asked = undefined;
     if (child?.pid !== undefined) killTree(child.pid);
+  }
+}
+
+/** The judge: `python -m ke_torch.judge --serve`. */
+export class TorchJudge extends TorchServer<TorchEvent> {
+  constructor(python: string) {
+    super(python, "ke_torch.judge", torchEventSchema);
   }
 }

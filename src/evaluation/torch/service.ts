@@ -14,6 +14,7 @@ import { deviceName, type Machine } from "../../targets/index.ts";
 import type { EvaluateInput } from "../pipeline/plan.ts";
 import { isLasting } from "../pipeline/verdict.ts";
 import type { EvaluationCache } from "../ports.ts";
+import { TorchCompiler } from "./compile.ts";
 import { evaluateTorch } from "./evaluate.ts";
 import { planTorch, pythonOf, torchKey } from "./plan.ts";
 import { describeOrigin, gradeTorch } from "./problems.ts";
@@ -30,6 +31,7 @@ export interface TorchServiceParts {
 export class TorchEvaluations {
   readonly #parts: TorchServiceParts;
   readonly #judges = new Map<string, TorchJudge>();
+  readonly #compilers = new Map<string, TorchCompiler>();
 
   constructor(parts: TorchServiceParts) {
     this.#parts = parts;
@@ -40,6 +42,14 @@ export class TorchEvaluations {
     if (known !== undefined) return known;
     const made = new TorchJudge(python);
     this.#judges.set(python, made);
+    return made;
+  }
+
+  #compiler(python: string): TorchCompiler {
+    const known = this.#compilers.get(python);
+    if (known !== undefined) return known;
+    const made = new TorchCompiler(python);
+    this.#compilers.set(python, made);
     return made;
   }
 
@@ -69,6 +79,7 @@ export class TorchEvaluations {
     }
     const record = await evaluateTorch(work, {
       judge: this.#judge(work.python),
+      compiler: this.#compiler(work.python),
       artifacts: this.#parts.artifacts,
       graded: this.#parts.graded,
     });
@@ -98,6 +109,8 @@ export class TorchEvaluations {
   /** Ends the warm judges with all that they started. */
   close(): void {
     for (const judge of this.#judges.values()) judge.close();
+    for (const compiler of this.#compilers.values()) compiler.close();
     this.#judges.clear();
+    this.#compilers.clear();
   }
 }
