@@ -190,6 +190,18 @@ describe("the report of a run with a control", () => {
     expect(own).not.toContain('class="control-line"');
   });
 
+  it("says so where neither found anything", async () => {
+    await using world = new World(() => ({ ratio: 1 }));
+    const run = await world.evolution.start({ problem: "scale", target: "cpu-test", budget: { nodes: 1 } });
+    await submit(world, run.id, "int x;");
+    const control = await world.evolution.control(run.id);
+    await submit(world, control.id, "int y;");
+    for (const format of ["html", "markdown"] as const)
+      expect(await world.evolution.report(run.id, format, context)).toContain(
+        "neither found a credited speedup",
+      );
+  });
+
   it("claims no difference where the intervals overlap, and says that a control is not done", async () => {
     await using world = new World(judge);
     const run = await world.evolution.start({ problem: "scale", target: "cpu-test", budget: { nodes: 9 } });

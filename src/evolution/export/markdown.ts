@@ -133,12 +133,10 @@ export function reportMarkdown(model: ReportModel): string {
     ),
   );
   out.push(...model.notes.map((note) => `> ${escapeMarkdown(note)}`));
-  const curve = curveTable(model);
-  if (curve !== "") {
-    const sentence = comparison(model);
-    const against = sentence === undefined ? [] : [`${sentence} ${COMPARISON_NOTE}`];
-    out.push("## Speedup over the search", ...against, curve);
-  }
+  const sentence = comparison(model);
+  const search = [...(sentence === undefined ? [] : [`${sentence} ${COMPARISON_NOTE}`]), curveTable(model)];
+  if (search.some((part) => part !== ""))
+    out.push("## Speedup over the search", ...search.filter((part) => part !== ""));
   const rows = best?.record.stages.benchmark?.workloads ?? [];
   if (rows.length > 0) {
     const names = [...new Set(rows.flatMap((row) => row.speedups.map((speedup) => speedup.baseline)))];
