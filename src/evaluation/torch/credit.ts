@@ -1,10 +1,14 @@
 import type { Reason, Speedup, WorkloadBenchmark } from "../../domain/index.ts";
-import { LEAST_GAIN, TOO_WIDE } from "../pipeline/credit.ts";
+import type { Roofline } from "../../targets/index.ts";
+import { LEAST_GAIN, ROOFLINE_LIMIT, TOO_WIDE } from "../pipeline/credit.ts";
 import type { TorchEventOf } from "./events.ts";
 import { flagReasons } from "./reasons.ts";
 
 /** What one workload's measurement means, before grading and verdict. */
-export function torchBenchmark(raw: TorchEventOf<"benchmarked">): {
+export function torchBenchmark(
+  raw: TorchEventOf<"benchmarked">,
+  roof?: Roofline,
+): {
   benchmark: WorkloadBenchmark;
   reasons: Reason[];
 } {
@@ -21,6 +25,14 @@ export function torchBenchmark(raw: TorchEventOf<"benchmarked">): {
     }),
   );
   const undecided = speedups.every(({ low, high }) => high / low - 1 > TOO_WIDE && low <= 1 && high >= 1);
+  const share = roof === undefined ? undefined : (roof.seconds * 1e9) / raw.candidate.median_ns;
+  const reasons = flagReasons(raw);
+  if (share !== undefined && share > ROOFLINE_LIMIT)
+    reasons.push({
+      code: "above_roofline",
+      message: `${(share * 100).toFixed(0)} % of what this device can do (${roof?.bound} roof): the work was not done, or the problem's cost is stated too high`,
+      workload: raw.workload,
+    });
   return {
     benchmark: {
       workload: raw.workload,
@@ -31,7 +43,8 @@ export function torchBenchmark(raw: TorchEventOf<"benchmarked">): {
       pairs: raw.pairs,
       pairs_rejected: raw.rejected,
       outcome: undecided ? "too_noisy" : raw.resolved ? "resolved" : "budget",
+      ...(share === undefined ? {} : { roofline: share }),
     },
-    reasons: flagReasons(raw),
+    reasons,
   };
 }

@@ -13,19 +13,19 @@ import {
 } from "../../domain/index.ts";
 import { sha256 } from "../../platform/hash.ts";
 import { cacheHome } from "../../platform/paths.ts";
-import { overallSpeedups, settledBenchmarks } from "../pipeline/credit.ts";
+import { overallRoofline, overallSpeedups, settledBenchmarks } from "../pipeline/credit.ts";
 import { gradingNotes } from "../pipeline/finish.ts";
 import { deviceLock } from "../pipeline/stages.ts";
 import { verdictOf } from "../pipeline/verdict.ts";
 import { sandboxUid } from "../sandbox/run.ts";
 import { compileAhead, type TorchCompiler } from "./compile.ts";
-import { torchDiagnosis } from "./diagnosis.ts";
 import { eventsOf, type TorchEvent } from "./events.ts";
 import { judgingFields, problemField, withFiles } from "./job.ts";
 import { type TorchWork, torchJudgeHash } from "./plan.ts";
+import { torchDiagnosis } from "./profile.ts";
 import { torchSandbox } from "./sandbox.ts";
 import type { TorchJudge } from "./server.ts";
-import { type State, settle } from "./settle.ts";
+import { factsOf, type State, settle } from "./settle.ts";
 
 /** The user of baselines, whose compiled forms are kept from one evaluation to the next. */
 const BASELINE_UID = 60_999;
@@ -237,7 +237,9 @@ function record(work: TorchWork, state: State, created: Date): EvaluationRecord 
   const creditable = verdict === "passed" && state.status === "ok" && state.stages.verify?.status === "ok";
   const benchmarks = settledBenchmarks(state.benchmarks, state.grading, creditable);
   const { benchmark } = state.stages;
-  const diagnosis = torchDiagnosis(eventsOf(state.events, "dispatched")[0], benchmarks);
+  const facts = factsOf(work, state, state.events);
+  const diagnosis = facts === undefined ? undefined : torchDiagnosis(facts);
+  const share = overallRoofline(benchmarks);
   return {
     id: `eval_${randomUUID()}`,
     candidate: sha256(work.source),
@@ -248,6 +250,7 @@ function record(work: TorchWork, state: State, created: Date): EvaluationRecord 
     status: state.status,
     reasons,
     speedups: overallSpeedups(benchmarks, state.grading, creditable),
+    ...(share === undefined ? {} : { roofline: share }),
     stages: {
       ...state.stages,
       ...(benchmark === undefined ? {} : { benchmark: { ...benchmark, workloads: benchmarks } }),

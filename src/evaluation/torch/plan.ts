@@ -16,7 +16,7 @@ import type { SandboxProbe } from "../../platform/sandbox-probe.ts";
 import { TORCH_FIX, type TorchEnvironment, torchTools } from "../../platform/torch-environment.ts";
 import { devicesOf, type Machine } from "../../targets/index.ts";
 import type { EvaluateInput } from "../pipeline/plan.ts";
-import { secondsOf, stagesOf } from "../pipeline/request.ts";
+import { DEFAULT_STAGES, secondsOf, stagesOf } from "../pipeline/request.ts";
 
 /** One Python candidate on its way through the stages: everything checked, nothing run. */
 export interface TorchWork {
@@ -121,7 +121,9 @@ export function planTorch(
     throw new KernelEvolveError("invalid_argument", `baselines: "${unknown.slice(0, 60)}" is unknown`, {
       fix: `use ${Object.keys(toolchain.baselines).join(", ")}`,
     });
-  const stages = stagesOf(options.stages ?? ["compile", "verify", "benchmark"]);
+  const asked = options.stages ?? DEFAULT_STAGES;
+  // A profile is read from the verified call and the measurement: it needs both.
+  const stages = stagesOf(asked.includes("profile") ? [...asked, "benchmark"] : asked);
   const found = torchDevice(spec, environment, place.machineName);
   if (found === undefined && stages.some((stage) => stage !== "compile")) {
     const why =

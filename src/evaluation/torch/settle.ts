@@ -3,7 +3,9 @@ import { worstStatus } from "../pipeline/verdict.ts";
 import { torchBenchmark } from "./credit.ts";
 import { eventsOf, type TorchEvent } from "./events.ts";
 import type { TorchWork } from "./plan.ts";
+import { type TorchFacts, torchProfile } from "./profile.ts";
 import { findingsOf } from "./reasons.ts";
+import { deviceRoofline } from "./roofline.ts";
 
 const MAX_REASONS = 12;
 type Stages = { -readonly [K in keyof EvaluationRecord["stages"]]: EvaluationRecord["stages"][K] };
@@ -83,6 +85,14 @@ export function settle(
       });
   if (!at.timed || status !== "ok") return;
   settleBenchmark(work, state, events, (at.ended - at.verifiedAt) / 1000, problem?.timed ?? []);
+  const facts = factsOf(work, state, events);
+  const profile = work.stages.includes("profile") && facts !== undefined ? torchProfile(facts, 0) : undefined;
+  if (profile !== undefined) state.stages.profile = profile;
+  else if (work.stages.includes("profile"))
+    state.reasons.push({
+      code: "profile_failed",
+      message: eventsOf(events, "undispatched")[0]?.reason ?? "nothing was recorded of the untimed call",
+    });
 }
 
 function settleBenchmark(
@@ -99,7 +109,7 @@ function settleBenchmark(
   const measured = eventsOf(events, "benchmarked");
   const unmeasured = eventsOf(events, "unmeasured");
   for (const raw of measured) {
-    const { benchmark, reasons } = torchBenchmark(raw);
+    const { benchmark, reasons } = torchBenchmark(raw, deviceRoofline(work.spec, work.problem, raw.workload));
     state.benchmarks.push(benchmark);
     state.reasons.push(...reasons);
   }
@@ -149,4 +159,17 @@ function distinct(reasons: readonly Reason[]): Reason[] {
     seen.add(key);
     return true;
   });
+}
+
+/** What a diagnosis is made from; undefined where nothing was dispatched under the profiler. */
+export function factsOf(
+  work: TorchWork,
+  state: State,
+  events: readonly TorchEvent[],
+): TorchFacts | undefined {
+  const [dispatched] = eventsOf(events, "dispatched");
+  if (dispatched === undefined) return undefined;
+  const slowest = state.benchmarks.toSorted((a, b) => b.candidate.median_ns - a.candidate.median_ns)[0];
+  const roof = slowest === undefined ? undefined : deviceRoofline(work.spec, work.problem, slowest.workload);
+  return { dispatched, slowest, roof };
 }

@@ -112,6 +112,25 @@ describe("a KernelBench problem", () => {
     LONG,
   );
 
+  it(
+    "is profiled: who did the work, and what the time goes to",
+    async () => {
+      const many = candidate("y = x\nfor _ in range(6): y = y + 0\nreturn torch.relu(y * self.weight + 0.5)");
+      const record = await judge(scale, many, {
+        stages: ["profile"],
+        baselines: ["eager"],
+        benchmark_seconds: 3,
+      });
+      expect(record.stages.profile, JSON.stringify(record.reasons)).toMatchObject({
+        profiler: "pytorch",
+        diagnosis: { bottleneck: "launch" },
+      });
+      expect(record.stages.profile?.metrics["torch_operators"]).toBeGreaterThan(6);
+      expect(codes(record)).toContain("no_own_kernel");
+    },
+    LONG,
+  );
+
   it.each([
     [
       "a wrong answer",
