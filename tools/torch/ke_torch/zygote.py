@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import json
 import os
 import select
@@ -50,6 +51,7 @@ class Zygote:
     def __init__(self, channel: socket.socket) -> None:
         self.channel = channel
         self.folders: dict[int, str] = {}
+        self.shared: tuple[str, str] = ("", "")
         self.strangers = False
 
     def serve(self) -> None:
@@ -76,6 +78,7 @@ class Zygote:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
             shutil.rmtree(folder, ignore_errors=True)
+        self.unshare()
 
     def handle(self, request: dict[str, Any], fds: list[int]) -> None:
         """One request: start a host, or end one."""
@@ -85,6 +88,8 @@ class Zygote:
         folder = tempfile.mkdtemp(prefix="ke-host-")
         if request["limits"]["uid"] != 0:
             os.chown(folder, request["limits"]["uid"], request["limits"]["uid"])
+        if request.get("shared") and not request.get("cache"):
+            request["cache"] = self.share(request["shared"], request["limits"]["uid"])
         pid = os.fork()
         if pid == 0:
             self.child(request, fds, folder)
@@ -92,6 +97,21 @@ class Zygote:
             os.close(fd)
         self.folders[pid] = folder
         self.say({"started": pid, "id": request["id"]})
+
+    def share(self, key: str, uid: int) -> str:
+        """The folder that all hosts of one job have for what they compile; that of the job before is removed."""
+        if self.shared[0] != key:
+            self.unshare()
+            self.shared = (key, tempfile.mkdtemp(prefix="ke-host-shared-"))
+            if uid != 0:
+                os.chown(self.shared[1], uid, uid)
+        return self.shared[1]
+
+    def unshare(self) -> None:
+        """Removes it."""
+        if self.shared[1]:
+            shutil.rmtree(self.shared[1], ignore_errors=True)
+        self.shared = ("", "")
 
     def child(self, request: dict[str, Any], fds: list[int], folder: str) -> None:
         """Becomes the host; never returns."""
@@ -112,10 +132,12 @@ class Zygote:
             cache = request.get("cache") or folder
             os.environ.update({"TMPDIR": folder, "HOME": folder})
             os.environ.update({"TRITON_CACHE_DIR": f"{cache}/triton", "TORCH_EXTENSIONS_DIR": f"{cache}/extensions"})
+            # A kernel's edited text in place of what Triton would make of the source: laid out by `ke_torch.compile`.
+            if os.path.isdir(f"{cache}/override"):
+                os.environ.update({"TRITON_KERNEL_OVERRIDE": "1", "TRITON_OVERRIDE_DIR": f"{cache}/override"})
             tempfile.tempdir = folder
-            from . import host
-
-            code = host.run(request, folder)
+            program = importlib.import_module(str(request.get("program", "ke_torch.host")))
+            code = program.run(request, folder)
         except BaseException as error:
             with contextlib.suppress(Exception):
                 print(f"ke-host: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
