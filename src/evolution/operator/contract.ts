@@ -41,6 +41,10 @@ export function contractText(input: {
     "```",
     input.prototype.trim(),
     "```",
+  ];
+  // The torch harness hands the source to its own Python: flags and tunables would do nothing there.
+  if (toolchain !== undefined && toolchain.command.length === 0) return lines.join("\n");
+  lines.push(
     "Above the first line of code the file may carry a header of comments:",
     "```",
     `${comment} ke:flags ${toolchain?.default_flags.join(" ") ?? "-O3"}`,
@@ -49,7 +53,7 @@ export function contractText(input: {
     `${comment} ke:technique blocked, vectorised`,
     "```",
     "`ke:flags` are the compiler's flags. Each `ke:tunable NAME type value {values}` (type int, enum or bool) reaches the code as the macro NAME; declare every size worth tuning, so that the autotuner can search it after you. `ke:tunable-flags` are flags that the tuner may switch. `ke:technique` names what the code does.",
-  ];
+  );
   if (toolchain !== undefined && toolchain.allowed_flags.length > 0) {
     lines.push(
       `Flags must match one of: ${toolchain.allowed_flags.map((pattern) => `\`${pattern}\``).join(", ")}.`,
