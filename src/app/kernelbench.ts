@@ -180,7 +180,7 @@ async function judgeOne(
 /** The table per level and over all, against each baseline: degenerate problems apart. */
 export function kernelBenchScores(rows: readonly KernelBenchRow[]): KernelBenchScore[] {
   const baselines = [...new Set(rows.flatMap((row) => row.speedups.map((one) => one.baseline)))];
-  const levels = [...new Set(rows.map((row) => row.level))].sort();
+  const levels = [...new Set(rows.map((row) => row.level))].sort((a, b) => a - b);
   const groups: (readonly [number | "all", readonly KernelBenchRow[]])[] = [
     ...levels.map((level) => [level, rows.filter((row) => row.level === level)] as const),
     ...(levels.length > 1 ? [["all", rows] as const] : []),

@@ -178,12 +178,14 @@ function lastLine(text: string): string {
   return (lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? "no message").trim().slice(0, 300);
 }
 
+/** Bytes on disk below a folder; links are not followed. */
 function sizeOf(folder: string): number {
   if (!existsSync(folder)) return 0;
   let bytes = 0;
-  for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
-    const found = lstatSync(join(folder, name), { throwIfNoEntry: false });
-    if (found?.isFile() === true) bytes += found.size;
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) bytes += sizeOf(path);
+    else if (entry.isFile()) bytes += (lstatSync(path, { throwIfNoEntry: false })?.blocks ?? 0) * 512;
   }
   return bytes;
 }

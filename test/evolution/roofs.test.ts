@@ -71,7 +71,7 @@ test("the report draws declared roofs, and says why there is no plot where there
   await using world = new World(() => ({ ratio: 2 }), [{ name: "seed", source: "int x;", note: "" }]);
   const run = await world.evolution.start({ problem: "scale", target: "cpu-test", budget: { nodes: 1 } });
   await world.evolution.prepare(run.id, context);
-  const { get } = fakeTargets;
+  const get = fakeTargets.get.bind(fakeTargets);
   const as = async (peaks: object): Promise<[string, string]> => {
     fakeTargets.get = async () => targetSpecSchema.parse({ ...target, peaks });
     try {
