@@ -11,6 +11,8 @@ export interface ActivityLog {
 const BEAT = 1;
 /** Longer than this between two beats, and the time between is not counted: the server was down, or nobody worked. */
 const GAP = 5;
+/** Questions that come closer together than this, in milliseconds, are answered from one beat: each is a write. */
+const FRESH_MS = 100;
 
 /**
  * Measures what a run's budget of seconds means: wall time in which a server knew of work under way on it, that is a claim
@@ -22,6 +24,7 @@ export class ActivityClock {
   readonly #log: ActivityLog;
   readonly #busy: (run: string) => boolean;
   readonly #watched = new Set<string>();
+  readonly #beaten = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
 
   /** `busy` is asked at every heartbeat whether a run still has work under way. */
@@ -32,7 +35,9 @@ export class ActivityClock {
 
   /** A sign of life: counts up to now, and goes on counting while the run is busy. */
   touch(run: string): void {
-    this.#log.beat(run, Date.now(), GAP * 1000);
+    // A run that was idle begins to count now, whatever was counted a moment ago.
+    if (this.#watched.has(run)) this.#beat(run);
+    else this.#log.beat(run, Date.now(), GAP * 1000);
     this.#watched.add(run);
     if (this.#timer !== undefined) return;
     this.#timer = setInterval(() => this.#beatAll(), BEAT * 1000);
@@ -42,13 +47,23 @@ export class ActivityClock {
 
   /** Brings the count of a watched run up to date without making an idle one active. */
   settle(run: string): void {
-    if (this.#watched.has(run)) this.#log.beat(run, Date.now(), GAP * 1000);
+    if (this.#watched.has(run)) this.#beat(run);
+  }
+
+  #beat(run: string): void {
+    const now = Date.now();
+    const since = now - (this.#beaten.get(run) ?? 0);
+    // Below zero: the clock was set back.
+    if (since >= 0 && since < FRESH_MS) return;
+    this.#log.beat(run, now, GAP * 1000);
+    this.#beaten.set(run, now);
   }
 
   close(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#watched.clear();
+    this.#beaten.clear();
   }
 
   #beatAll(): void {

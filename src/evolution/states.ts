@@ -29,6 +29,7 @@ export class RunState {
       this.policy.cells === true
         ? (node) => cellOf(reader.read(sourceOf(node.candidate) ?? "", node))
         : undefined,
+      this.policy.trees === true,
     );
   }
 

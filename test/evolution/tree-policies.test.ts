@@ -183,6 +183,20 @@ describe("mcts", () => {
   });
 });
 
+describe("subtrees", () => {
+  it("are kept for the policies that ask for them alone: in a chain each node costs the length of its line", () => {
+    const asking = Object.values(policies).filter((policy) => policy.trees === true);
+    expect(asking).toEqual([mcts]);
+    const without = new Population(undefined, false);
+    without.addAll([makeNode(0, { fitness: 1 }), makeNode(1, { fitness: 2, parents: ["n0"] })]);
+    expect(without.subtree("n0")).toMatchObject({ visits: 0, children: [] });
+    expect(without.rootIds).toEqual(["n0"]);
+    expect(without.childrenOf("n0")).toBe(1);
+    const chain = simulate(linear, 3000, () => 1);
+    expect(chain.at(-1)?.parents).toEqual(["n2998"]);
+  });
+});
+
 describe("every policy", () => {
   it.each(Object.entries(policies))(
     "%s: same view, same choice; copes with zero and equal fitness",

@@ -45,6 +45,7 @@ export const mcts: Policy = {
   name: "mcts",
   title: "MCTS: UCT over the tree of nodes, with progressive widening and virtual losses",
   parameters,
+  trees: true,
   rootIsland: () => 0,
   select(view, given): Selection {
     const draft: Selection = { phase: "draft", parents: [], island: 0 };

@@ -39,6 +39,8 @@ export interface Policy {
   readonly parameters: Readonly<Record<string, ParameterSpec>>;
   /** Whether its population is sorted into MAP-Elites cells. */
   readonly cells?: boolean;
+  /** Whether it asks for subtrees. */
+  readonly trees?: boolean;
   /** Bounds that the policy itself sets on a run's budget. */
   readonly bounds?: { readonly nodes: number };
   select(view: SelectionView, parameters: Parameters): Selection;

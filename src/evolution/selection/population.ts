@@ -59,6 +59,7 @@ export class Population {
   readonly #children = new Map<string, number>();
   readonly #trees = new Map<string, { children: string[]; visits: number; best: number; sum: number }>();
   readonly #rootIds: string[] = [];
+  readonly #withTrees: boolean;
   readonly #cellOf: ((node: Node) => string) | undefined;
   readonly #cells = new Map<number, Map<string, Member[]>>();
   readonly #foundings = new Map<number, readonly number[]>();
@@ -68,9 +69,13 @@ export class Population {
   #newest: Member | undefined;
   #lastStep = -1;
 
-  /** `cellOf` names the MAP-Elites cell of a passed node, where the policy has use for cells. */
-  constructor(cellOf?: (node: Node) => string) {
+  /**
+   * `cellOf` names the MAP-Elites cell of a passed node, where the policy has use for cells. Without `trees` no subtrees are
+   * kept: each node costs as many steps as its line is long, which in a chain of 100,000 is too many.
+   */
+  constructor(cellOf?: (node: Node) => string, trees = true) {
     this.#cellOf = cellOf;
+    this.#withTrees = trees;
   }
 
   get size(): number {
@@ -97,7 +102,7 @@ export class Population {
     return this.#newest;
   }
 
-  /** What is below a node. */
+  /** What is below a node; nothing where no subtrees are kept. */
   subtree(id: string): Subtree {
     return this.#trees.get(id) ?? EMPTY;
   }
@@ -158,7 +163,7 @@ export class Population {
     this.#sizePerIsland.set(member.island, this.sizeOf(member.island) + 1);
     if (standing !== "void" && member.step > (this.#newest?.step ?? -1)) this.#newest = member;
     if (member.parents.length === 0) this.#rootIds.push(member.id);
-    this.#enterTree(member);
+    if (this.#withTrees) this.#enterTree(member);
     for (const parent of member.parents) {
       this.#children.set(parent, this.childrenOf(parent) + 1);
       this.#brokenLeaves.delete(parent);
