@@ -1,0 +1,129 @@
+/**
+ * The autotuner under each policy over recorded landscapes of six problems, beside random search and Optuna's TPE: best
+ * speedup and evaluations to 95 % of the best known at an equal number of evaluations. `SEARCH_FIRST_SEED` names the first of
+ * the seeds: those of the committed table were used for nothing else.
+ */
+import { POLICIES, type PolicyName } from "../../src/domain/index.ts";
+import { randomFrom } from "../../src/evolution/random.ts";
+import { LANDSCAPES } from "./landscape/grids.ts";
+import { Landscape } from "./landscape/landscape.ts";
+import { HOW, optunaCurves, optunaVersion } from "./landscape/optuna.ts";
+import { replay } from "./landscape/replay.ts";
+import { printTable, saveResult } from "./table.ts";
+
+const SEEDS = 10;
+const FIRST_SEED = Number(process.env["SEARCH_FIRST_SEED"] ?? 1);
+const EVALUATIONS = 40;
+/** Share of the best known speedup that counts as found. */
+const FOUND = 0.95;
+const RESAMPLES = 4000;
+const DEFAULT: PolicyName = "islands";
+/** One draft and the end: there is nothing to compare over 40 evaluations. */
+const compared = POLICIES.filter((policy) => policy !== "one-shot");
+
+interface Score {
+  /** Share of the best known speedup, per seed. */
+  readonly share: readonly number[];
+  /** Evaluations until `FOUND` of it was reached, one more than there were where it was not; per seed. */
+  readonly needed: readonly number[];
+}
+
+function scoreOf(curves: readonly (readonly number[])[], best: number): Score {
+  return {
+    share: curves.map((curve) => (curve.slice(0, EVALUATIONS).at(-1) ?? 0) / best),
+    needed: curves.map((curve) => {
+      const at = curve.slice(0, EVALUATIONS).findIndex((value) => value >= FOUND * best);
+      return at < 0 ? EVALUATIONS + 1 : at + 1;
+    }),
+  };
+}
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** 95 % interval of a statistic of samples drawn again from each list, by percentiles. */
+function bootstrap(
+  lists: readonly (readonly number[])[],
+  statistic: (means: number[]) => number,
+): [number, number] {
+  const random = randomFrom("bootstrap");
+  const drawn = Array.from({ length: RESAMPLES }, () =>
+    statistic(lists.map((list) => mean(list.map(() => random.pick(list) ?? Number.NaN)))),
+  ).sort((a, b) => a - b);
+  return [
+    drawn[Math.floor(0.025 * RESAMPLES)] ?? Number.NaN,
+    drawn[Math.floor(0.975 * RESAMPLES)] ?? Number.NaN,
+  ];
+}
+
+/** Whether a is surely worse than b in either measure: the interval of the difference lies on the wrong side of 0. */
+function loses(a: Score, b: Score): boolean {
+  const share = bootstrap([a.share, b.share], ([own = 0, other = 0]) => own - other);
+  const needed = bootstrap([a.needed, b.needed], ([own = 0, other = 0]) => own - other);
+  return share[1] < 0 || needed[0] > 0;
+}
+
+function withInterval(values: readonly number[], digits: number): string {
+  const [low, high] = bootstrap([values], ([one = 0]) => one);
+  return `${mean(values).toFixed(digits)} [${low.toFixed(digits)}, ${high.toFixed(digits)}]`;
+}
+
+const version = optunaVersion();
+if (version === undefined) process.stderr.write(`optuna is not installed, its rows are left out: ${HOW}\n`);
+const seeds = Array.from({ length: SEEDS }, (_, index) => FIRST_SEED + index);
+const rows: Record<string, string | number>[] = [];
+const verdicts: Record<string, string | number>[] = [];
+for (const spec of LANDSCAPES) {
+  const landscape = new Landscape(spec);
+  const scores = new Map<string, Score>();
+  for (const policy of compared) {
+    const curves = seeds.map((seed) => [...replay(landscape, policy, seed, EVALUATIONS).curve]);
+    const name = policy === "best-of-n" ? "best-of-n (random search)" : policy;
+    scores.set(name, scoreOf(curves, landscape.best));
+  }
+  if (version !== undefined)
+    for (const [name, curves] of optunaCurves(landscape, seeds, EVALUATIONS))
+      scores.set(name, scoreOf(curves, landscape.best));
+  for (const [name, { share, needed }] of scores) {
+    rows.push({
+      problem: `${spec.problem} (${landscape.size}, best ${landscape.best.toFixed(2)}×)`,
+      search: name,
+      best_speedup: withInterval(
+        share.map((one) => one * landscape.best),
+        2,
+      ),
+      share_of_best_known: withInterval(share, 3),
+      evaluations_to_95: withInterval(needed, 1),
+      reached_95: `${needed.filter((one) => one <= EVALUATIONS).length} of ${SEEDS}`,
+    });
+  }
+  const own = scores.get(DEFAULT);
+  if (own === undefined) throw new Error(`${DEFAULT} was not compared`);
+  const worse = [...scores]
+    .filter(([name, score]) => name !== DEFAULT && loses(own, score))
+    .map(([name]) => name);
+  const outside = worse.filter((name) => name.startsWith("optuna") || name.startsWith("best-of-n"));
+  verdicts.push({
+    problem: spec.problem,
+    against_random_and_optuna: outside.length === 0 ? "wins or ties" : `loses to ${outside.join(", ")}`,
+    against_all: worse.length === 0 ? "wins or ties" : `loses to ${worse.join(", ")}`,
+  });
+  process.stderr.write(`${spec.problem} done\n`);
+}
+const title = `Autotune over recorded landscapes: ${EVALUATIONS} evaluations, ${SEEDS} seeds from ${FIRST_SEED}, means with 95 % bootstrap intervals over seeds`;
+printTable(title, rows);
+printTable(
+  `The default policy, ${DEFAULT}: it loses where the interval of the difference of either measure lies on the wrong side of 0`,
+  verdicts,
+);
+saveResult("search", {
+  evaluations: EVALUATIONS,
+  seeds,
+  default_policy: DEFAULT,
+  optuna: version ?? `not installed: ${HOW}`,
+  landscapes:
+    "recorded once with real evaluations (test/bench/landscape/data, each with machine, date and command) and replayed; a configuration measures the same every time, and the best known is the highest measured",
+  not_reached: `counts as ${EVALUATIONS + 1} evaluations`,
+  rows,
+  verdicts,
+});
