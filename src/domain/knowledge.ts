@@ -243,7 +243,7 @@ export const knowledgeStatusSchema = z.object({
   build_seconds: z.number(),
   embedder: z.string(),
   /** Vectors are searched so; `none` when there are none, and `notes` says why. */
-  vectors: z.enum(["exact", "hnsw", "none"]),
+  vectors: z.enum(["exact", "columns", "hnsw", "none"]),
   /** Of the last build: documents read again, kept as they were, dropped. */
   changed: z.object({ read: z.int(), kept: z.int(), dropped: z.int() }),
   /** Documents that could not be indexed, with the reason. */

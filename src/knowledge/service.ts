@@ -80,17 +80,23 @@ export class Knowledge implements KnowledgeService {
     context: WorkContext,
     work: (reader: IndexReader, note: string | undefined) => Promise<T> | T,
   ): Promise<T> {
-    const { reader, note } = await this.#store.ready(context);
+    const { reader, note } = await this.#reader(context);
     try {
-      return await work(reader, note);
+      return await reader.use(() => work(reader, note));
     } catch (error) {
       if (!isDamage(error)) throw error;
       this.#store.discard(reader);
-      const again = await this.#store.ready(context);
-      return await work(
-        again.reader,
-        `the index was damaged (${errorMessage(error)}) and has been made anew`,
-      );
+      const again = await this.#reader(context);
+      const told = `the index was damaged (${errorMessage(error)}) and has been made anew`;
+      return await again.reader.use(() => work(again.reader, told));
+    }
+  }
+
+  /** A reader that nobody closed on the way here. */
+  async #reader(context: WorkContext): Promise<{ reader: IndexReader; note?: string }> {
+    for (;;) {
+      const ready = await this.#store.ready(context);
+      if (!ready.reader.closed) return ready;
     }
   }
 

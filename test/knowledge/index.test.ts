@@ -5,6 +5,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -17,6 +18,8 @@ import { KernelEvolveError, type TargetSpec } from "../../src/domain/index.ts";
 import { conceptHash } from "../../src/knowledge/dense/concept-hash.ts";
 import type { EmbedderSource } from "../../src/knowledge/dense/embedder.ts";
 import { WriterLock } from "../../src/knowledge/index/lock.ts";
+import { IndexReader } from "../../src/knowledge/index/reader.ts";
+import { manifestSchema } from "../../src/knowledge/index/schema.ts";
 import { Knowledge, type KnowledgeOptions } from "../../src/knowledge/index.ts";
 import { document, specsOf, work } from "./library.ts";
 
@@ -210,6 +213,38 @@ describe("building", () => {
   });
 });
 
+function readerOf(folder: string): IndexReader {
+  const manifest = manifestSchema.parse(JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")));
+  return new IndexReader(folder, manifest);
+}
+
+describe("columns", () => {
+  test("are what sparse questions get, answer as rows do, and are made of rows without embedding again", async () => {
+    const rows = knowledge({ vectors: "exact" });
+    expect((await rows.rebuild({}, work())).vectors).toBe("exact");
+    const queries = ["shared memory banks", "banks of the LDS", "ldmatrix"];
+    const answers = async (one: Knowledge): Promise<string[][]> => {
+      const all: string[][] = [];
+      for (const query of queries) {
+        all.push((await one.search({ query }, work())).hits.map(({ id }) => id));
+      }
+      return all;
+    };
+    const before = await answers(rows);
+    expect((await rows.status())?.embedder).toMatch(/^concept-hash/);
+    const columns = knowledge();
+    expect(await answers(columns)).toEqual(before);
+    const status = await columns.status();
+    expect(status?.vectors).toBe("columns");
+    expect(status?.changed.read).toBe(0);
+    expect(readdirSync(generation()).filter((name) => name.startsWith("vectors."))).toEqual([
+      "vectors.col",
+      "vectors.col.json",
+    ]);
+    expect(await answers(knowledge({ vectors: "exact" }))).toEqual(before);
+  });
+});
+
 describe("damage", () => {
   const damages: Record<string, () => void> = {
     "a truncated database": () => truncateSync(join(generation(), "sections.db"), 3000),
@@ -232,8 +267,22 @@ describe("damage", () => {
       const file = join(generation(), "manifest.json");
       writeFileSync(file, readFileSync(file, "utf8").replace("kernelevolve-index/1", "kernelevolve-index/0"));
     },
-    "vectors of another length": () => truncateSync(join(generation(), "vectors.f32"), 100),
-    "missing vectors": () => rmSync(join(generation(), "vectors.f32")),
+    "vectors of another length": () => truncateSync(join(generation(), "vectors.col"), 100),
+    "missing vectors": () => rmSync(join(generation(), "vectors.col")),
+    "vectors without their manifest, as a killed process leaves them": () =>
+      rmSync(join(generation(), "vectors.col.json")),
+    "changed vectors of the same length and time": () => {
+      const file = join(generation(), "vectors.col");
+      const { atime, mtime } = statSync(file);
+      const bytes = readFileSync(file);
+      for (let at = 12; at < bytes.length; at += 4) bytes.writeFloatLE(0.5, at);
+      writeFileSync(file, bytes);
+      utimesSync(file, atime, mtime);
+    },
+    "vectors of another embedder": () => {
+      const file = join(generation(), "vectors.col.json");
+      writeFileSync(file, readFileSync(file, "utf8").replace("concept-hash", "concept-hush"));
+    },
     "a changed state of the embedder": () => writeFileSync(join(generation(), "embedder.bin"), "xx"),
     "a pointer to nowhere": () => writeFileSync(join(index(), "CURRENT"), "gen-none-000000\n"),
     "a pointer out of the folder": () => writeFileSync(join(index(), "CURRENT"), "../../docs\n"),
@@ -253,6 +302,19 @@ describe("damage", () => {
       expect(result.hits[0]?.document).toBe("hardware-docs/nvidia/banks");
       expect(result.dense).toBe(true);
       expect((await one.rebuild({}, work())).documents).toBe(3);
+    });
+  }
+
+  for (const [name, damage] of [
+    ["truncated", (file: string) => truncateSync(file, 100)],
+    ["missing", (file: string) => rmSync(file)],
+  ] as const) {
+    test(`rows of vectors that are ${name} are noticed and made good`, async () => {
+      expect((await knowledge({ vectors: "exact" }).rebuild({}, work())).vectors).toBe("exact");
+      damage(join(generation(), "vectors.f32"));
+      const result = await knowledge({ vectors: "exact" }).search({ query: "shared memory banks" }, work());
+      expect(result.hits[0]?.document).toBe("hardware-docs/nvidia/banks");
+      expect(result.dense).toBe(true);
     });
   }
 
@@ -311,6 +373,25 @@ describe("several at once", () => {
     put("amd/later.md", document({ title: "Later", target: "amd", body: "## Later\n\nwombat\n" }));
     await first.rebuild({}, work());
     expect(await found(second, "wombat")).toContain("hardware-docs/amd/later");
+  });
+
+  test("an answer that is under way when the next generation comes still has its own", async () => {
+    const one = knowledge();
+    await one.rebuild({}, work());
+    const reader = readerOf(generation());
+    let go = (): void => undefined;
+    const waiting = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const answer = reader.use(async () => {
+      await waiting;
+      return reader.frequency("banks");
+    });
+    reader.close();
+    expect(reader.closed).toBe(true);
+    go();
+    expect(await answer).toBe(2);
+    expect(() => reader.frequency("memory")).toThrow();
   });
 
   test("a cancelled build leaves the old index", async () => {

@@ -187,6 +187,7 @@ export function conceptHash(): EmbedderSource {
   return {
     name: SCHEME,
     fitted: true,
+    sparse: true,
     fit: (texts) => {
       const fitting = countFrequencies();
       for (const text of texts) fitting.add(text);

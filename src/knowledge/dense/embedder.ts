@@ -23,6 +23,8 @@ export interface EmbedderSource {
   readonly name: string;
   /** Whether `fit` looks at the documents. */
   readonly fitted: boolean;
+  /** Whether a question is zero in most dimensions: then its vectors are kept and compared column by column. */
+  readonly sparse?: boolean;
   /** What has to be kept beside the vectors; empty when nothing has. */
   fit(texts: Iterable<string>): Uint8Array;
   /** The same text by text, so that other work can go on in between. Without it nothing is fitted. */

@@ -10,9 +10,13 @@ export interface Neighbour {
   readonly similarity: number;
 }
 
+/** A scan of rows, a scan of columns, a navigable graph. */
+export const VECTOR_INDEX_KINDS = ["exact", "columns", "hnsw"] as const;
+export type VectorIndexKind = (typeof VECTOR_INDEX_KINDS)[number];
+
 /** Nearest vectors by cosine similarity. Vectors are unit vectors, labels non-negative 31-bit integers. */
 export interface VectorIndex {
-  readonly kind: "exact" | "hnsw";
+  readonly kind: VectorIndexKind;
   readonly dimension: number;
   /** Live vectors. */
   readonly count: number;

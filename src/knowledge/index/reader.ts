@@ -7,6 +7,7 @@ import {
   errorMessage,
   KernelEvolveError,
 } from "../../domain/index.ts";
+import { ColumnIndex } from "../dense/columns.ts";
 import type { ExactIndex } from "../dense/exact.ts";
 import { HnswIndex } from "../dense/hnsw.ts";
 import { readVectors } from "../dense/vector-file.ts";
@@ -50,7 +51,10 @@ export class IndexReader {
   readonly #counts = new Map<string, number>();
   readonly #nearest = new Map<string, string[]>();
   readonly #allowed = new Map<string, Allowed>();
+  #users = 0;
+  #closing = false;
   #exact: ExactIndex | undefined;
+  #columns: ColumnIndex | undefined;
   #graph: Promise<HnswIndex> | undefined;
 
   /** @throws corrupt when the database is not the one that was written. */
@@ -129,14 +133,15 @@ export class IndexReader {
     return this.#byKey.get(this.#documentOf[section] ?? 0);
   }
 
-  /** In how many sections a term is. Kept: common words are asked for again and again. */
-  frequency(term: string): number {
-    const known = this.#counts.get(term);
+  /** In how many sections a term is, or several together. Kept: common words are asked for again and again. */
+  frequency(...terms: readonly string[]): number {
+    const query = terms.map(quoted).join(" AND ");
+    const known = this.#counts.get(query);
     if (known !== undefined) return known;
-    const row = this.#statement("SELECT count(*) AS n FROM lexical WHERE lexical MATCH ?").get(quoted(term));
+    const row = this.#statement("SELECT count(*) AS n FROM lexical WHERE lexical MATCH ?").get(query);
     const count = Number(row?.["n"] ?? 0);
     if (this.#counts.size >= MAX_COUNTS) this.#counts.clear();
-    this.#counts.set(term, count);
+    this.#counts.set(query, count);
     return count;
   }
 
@@ -147,7 +152,7 @@ export class IndexReader {
     allowed: Allowed,
     together: readonly string[] = [],
   ): number[] {
-    if (terms.length === 0 || allowed.count === 0) return [];
+    if (terms.length + together.length === 0 || allowed.count === 0) return [];
     const found: number[] = [];
     const all = together.length === 0 ? [] : [`(${together.map(quoted).join(" AND ")})`];
     const query = [...terms.map(quoted), ...all].join(" OR ");
@@ -189,10 +194,24 @@ export class IndexReader {
       .map(({ name }) => name);
   }
 
-  /** The exact index; read from disk on first use. @throws corrupt. */
+  /** All vectors, row by row; read from disk on first use. @throws corrupt. */
   exact(): ExactIndex {
-    this.#exact ??= readVectors(join(this.folder, "vectors.f32"), this.manifest.embedder.id);
+    this.#exact ??=
+      this.manifest.vectors === "columns"
+        ? this.columns().rows()
+        : readVectors(join(this.folder, "vectors.f32"), this.manifest.embedder.id);
     return this.#exact;
+  }
+
+  /** The columns; each is read from disk on first use. @throws corrupt. */
+  columns(): ColumnIndex {
+    const { embedder, sections } = this.manifest;
+    this.#columns ??= ColumnIndex.load(join(this.folder, "vectors.col"), {
+      embedder: embedder.id,
+      dimension: embedder.dimension,
+      count: sections,
+    });
+    return this.#columns;
   }
 
   /** The graph; read from disk on first use. @throws corrupt, or missing_tool without the library. */
@@ -202,10 +221,11 @@ export class IndexReader {
     return await this.#graph;
   }
 
-  /** Nearest sections by meaning: the graph where there is one and the filter lets enough through, else a scan. */
+  /** Nearest sections by meaning: columns, or the graph where there is one and the filter lets enough through, else a scan of rows. */
   async nearest(query: Float32Array, limit: number, allowed: Allowed): Promise<Neighbour[]> {
     const { vectors, sections } = this.manifest;
     if (vectors === "none" || allowed.count === 0) return [];
+    if (vectors === "columns") return this.columns().search(query, limit, allowed);
     if (vectors === "exact" || allowed.count < SELECTIVE * sections) {
       return this.exact().search(query, limit, allowed);
     }
@@ -250,8 +270,24 @@ export class IndexReader {
     ).map((row) => this.#section(sectionRow.parse(row)));
   }
 
-  /** Idempotent. */
+  get closed(): boolean {
+    return this.#closing;
+  }
+
+  /** Keeps the reader open while `work` runs, also when the next generation takes its place meanwhile. */
+  async use<T>(work: () => Promise<T> | T): Promise<T> {
+    this.#users += 1;
+    try {
+      return await work();
+    } finally {
+      this.#users -= 1;
+      if (this.#closing) this.close();
+    }
+  }
+
+  /** At once, or when the last user is done. Idempotent. */
   close(): void {
-    if (this.#db.isOpen) this.#db.close();
+    this.#closing = true;
+    if (this.#users === 0 && this.#db.isOpen) this.#db.close();
   }
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { documentSummarySchema } from "../../domain/index.ts";
 import { sealSchema } from "../dense/seal.ts";
+import { VECTOR_INDEX_KINDS } from "../dense/vector-index.ts";
 
 /** "KEVI" in the header of the file: tells our index from another program's database. */
 export const INDEX_APPLICATION_ID = 0x4b455649;
@@ -42,7 +43,7 @@ export const manifestSchema = z.object({
     fitted: z.int(),
     churn: z.int(),
   }),
-  vectors: z.enum(["exact", "hnsw", "none"]),
+  vectors: z.enum([...VECTOR_INDEX_KINDS, "none"]),
   /** Why there are no vectors though there should be. */
   dense_error: z.string().optional(),
   changed: z.object({ read: z.int(), kept: z.int(), dropped: z.int() }),

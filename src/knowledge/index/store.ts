@@ -9,7 +9,7 @@ import { WriterLock, writerName } from "./lock.ts";
 import { IndexReader } from "./reader.ts";
 import { type Manifest, manifestSchema } from "./schema.ts";
 import { type DocumentRoot, type SourceFile, scanSources } from "./sources.ts";
-import type { VectorPlan } from "./vectors.ts";
+import { type VectorPlan, vectorKind } from "./vectors.ts";
 
 /** How often the files are looked at for changes (less often when that takes long), and how long a failed embedder rests. */
 const LOOK_MS = 2000;
@@ -116,10 +116,11 @@ export class IndexStore {
     const { manifest, documents } = reader;
     if (manifest.embedder.name !== this.#options.vectors.source.name) return "another embedder is chosen";
     if (manifest.specs !== specsHash) return "the numbers of a target changed";
-    const { kind } = this.#options.vectors;
-    if (kind === "hnsw" && manifest.vectors === "exact" && manifest.notes.length === 0)
+    const wanted = vectorKind(this.#options.vectors, manifest.sections);
+    // The notes say why the one that was wanted could not be made.
+    if (manifest.vectors !== "none" && manifest.vectors !== wanted && manifest.notes.length === 0) {
       return "another vector index is chosen";
-    if (kind === "exact" && manifest.vectors === "hnsw") return "another vector index is chosen";
+    }
     if (manifest.dense_error !== undefined && Date.now() - Date.parse(manifest.built_at) > EMBEDDER_REST_MS) {
       return "the embedder is tried again";
     }

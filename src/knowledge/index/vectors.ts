@@ -2,11 +2,13 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { errorMessage, KernelEvolveError, type WorkContext } from "../../domain/index.ts";
 import { log } from "../../platform/log.ts";
+import { writeColumns } from "../dense/columns.ts";
 import { type Embedder, type EmbedderSource, vectorFault } from "../dense/embedder.ts";
 import { ExactIndex } from "../dense/exact.ts";
 import { HnswIndex } from "../dense/hnsw.ts";
 import { sealBroken } from "../dense/seal.ts";
 import { writeVectors } from "../dense/vector-file.ts";
+import type { VectorIndexKind } from "../dense/vector-index.ts";
 import type { IndexReader } from "./reader.ts";
 import type { IndexWriter } from "./writer.ts";
 
@@ -18,12 +20,19 @@ const BATCH = 64;
 
 export interface VectorPlan {
   readonly source: EmbedderSource;
-  /** `auto`: a scan below GRAPH_FROM, the graph above. */
+  /** `auto`: columns where questions are sparse; else a scan of rows up to GRAPH_FROM sections, the graph above. */
   readonly kind: "auto" | "exact" | "hnsw";
 }
 
+/** The index that a plan means for so many sections. */
+export function vectorKind({ source, kind }: VectorPlan, sections: number): VectorIndexKind {
+  if (kind !== "auto") return kind;
+  if (source.sparse === true) return "columns";
+  return sections > GRAPH_FROM ? "hnsw" : "exact";
+}
+
 export interface VectorOutcome {
-  readonly kind: "exact" | "hnsw" | "none";
+  readonly kind: VectorIndexKind | "none";
   readonly embedder: { name: string; id: string; dimension: number; fitted: number; churn: number };
   readonly error?: string;
   readonly notes: readonly string[];
@@ -105,15 +114,17 @@ export async function buildVectors(
     const fix = error instanceof KernelEvolveError && error.fix !== undefined ? ` (${error.fix})` : "";
     return { kind: "none", embedder: none, error: `${errorMessage(error)}${fix}`, notes: [] };
   }
-  writeVectors(join(folder, "vectors.f32"), embedder.id, index);
   const notes: string[] = [];
-  let kind: "exact" | "hnsw" = "exact";
-  if (plan.kind === "hnsw" || (plan.kind === "auto" && sections > GRAPH_FROM)) {
+  let kind = vectorKind(plan, sections);
+  if (kind === "columns") {
+    await writeColumns(join(folder, "vectors.col"), embedder.id, index, () => breathe(context.signal));
+  } else writeVectors(join(folder, "vectors.f32"), embedder.id, index);
+  if (kind === "hnsw") {
     try {
       await (await graphOf(index, embedder, previous, context)).save(join(folder, "vectors.hnsw"));
-      kind = "hnsw";
     } catch (error) {
       if (!(error instanceof KernelEvolveError) || error.code !== "missing_tool") throw error;
+      kind = "exact";
       notes.push(`vectors are scanned: ${error.message} (${error.fix ?? ""})`);
       log.warn({ error: error.message }, "the vector graph cannot be built");
     }

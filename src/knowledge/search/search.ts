@@ -11,26 +11,18 @@ import type { Allowed } from "../dense/vector-index.ts";
 import type { IndexReader, StoredDocument, StoredSection } from "../index/reader.ts";
 import { lightStem, runs } from "../text/tokens.ts";
 import { cutTo, firstOfEach, fuse, type RankedList, tokensOf } from "./fuse.ts";
-import { parseQuestion, type Question, termsOf } from "./question.ts";
+import { parseQuestion } from "./question.ts";
+import { POOL, type Searched, searchWords } from "./words.ts";
 
 /** A dense side at the weight of the words makes answers worse; measured. */
 const DENSE_WEIGHT = 0.3;
+/** Less is the rounding of sums in single precision. */
+const LEAST_SIMILARITY = 1e-6;
 /** Sections that have an identifier of the question as it stands come before those that have its parts. */
 const EXACT_WEIGHT = 0.5;
-const POOL = 60;
 /** Documents that name the operator or bottleneck asked for come a little before those that name none. */
 const NAMED = 1.1;
-/** Bounds the rows that one search ranks (about 1.4 µs each): of the words of a question, the rarest are looked for. */
-const ROWS = 24_000;
-const FEWEST_ROWS = 6000;
-/** Above so many sections words are common enough to be spared. */
-const LARGE = 30_000;
-const ROWS_OF_LARGE = 7000;
-const MOST_TOGETHER = 3;
 const MIN_PASSAGE_TOKENS = 60;
-/** Unknown words of one search that are looked up by spelling, identifiers first: each costs some ten milliseconds in a large index. */
-const MOST_CORRECTED = 4;
-
 /** The ids of a target and of everything that it inherits, with `any`. */
 export type Chain = ReadonlySet<string>;
 
@@ -57,71 +49,6 @@ export function passes(
   );
 }
 
-interface Searched {
-  readonly question: Question;
-  readonly lexical: number[];
-  /** Those that have a whole identifier. */
-  readonly exact: number[];
-  /** Unknown identifier to the known ones that were looked for instead. */
-  readonly corrected: Map<string, string[]>;
-}
-
-interface Affordable {
-  /** Each is looked for by itself. */
-  readonly terms: string[];
-  /** Too common for that: sections that have them all are looked for. */
-  readonly together: string[];
-}
-
-/** The terms that are looked for, rarest first, as far as the budget of rows goes; those of no section are left out. */
-function affordable(reader: IndexReader, terms: readonly string[], rows: number): Affordable {
-  const known = terms
-    .map((term) => ({ term, count: reader.frequency(term) }))
-    .filter(({ count }) => count > 0)
-    .sort((a, b) => a.count - b.count);
-  let spent = 0;
-  const alone = known.filter(({ count }, at) => {
-    spent += count;
-    return at === 0 || spent <= rows;
-  });
-  const common = known.slice(alone.length, alone.length + MOST_TOGETHER).map(({ term }) => term);
-  return { terms: alone.map(({ term }) => term), together: common.length > 1 ? common : [] };
-}
-
-/** The unknown words of all phrasings that are worth looking up by spelling. */
-function unknownWords(reader: IndexReader, questions: readonly Question[]): ReadonlySet<string> {
-  const words = [
-    ...questions.flatMap((question) => question.identifiers),
-    ...questions.flatMap((question) => question.words),
-  ];
-  const unknown = [...new Set(words)].filter((word) => word.length > 4 && reader.frequency(word) === 0);
-  return new Set(unknown.slice(0, MOST_CORRECTED));
-}
-
-function searchWords(
-  reader: IndexReader,
-  question: Question,
-  bounds: { rows: number; unknown: ReadonlySet<string> },
-  allowed: Allowed,
-): Searched {
-  const { rows } = bounds;
-  const terms = termsOf(question);
-  const corrected = new Map<string, string[]>();
-  for (const word of [...question.identifiers, ...question.words]) {
-    if (!bounds.unknown.has(word)) continue;
-    const near = reader.nearestWords(word, 3, question.identifiers.includes(word) ? 0.4 : 0.55);
-    if (near.length > 0) corrected.set(word, near);
-  }
-  const all = affordable(reader, [...terms, ...[...corrected.values()].flat()], rows);
-  const whole = affordable(reader, question.identifiers, rows / 4);
-  return {
-    question,
-    lexical: reader.lexical(all.terms, POOL, allowed, all.together),
-    exact: reader.lexical(whole.terms, POOL, allowed),
-    corrected,
-  };
-}
-
 async function searchMeaning(
   reader: IndexReader,
   input: SearchInput,
@@ -144,7 +71,7 @@ async function searchMeaning(
       // Nothing to compare with: stop words only.
       const empty = vector.every((value) => value === 0);
       const near = empty ? [] : await reader.nearest(vector, POOL, allowed);
-      lists.push(near.filter((one) => one.similarity > 0).map((one) => one.label));
+      lists.push(near.filter((one) => one.similarity > LEAST_SIMILARITY).map((one) => one.label));
     }
     return { lists };
   } catch (error) {
@@ -176,13 +103,7 @@ export async function searchIndex(
         : "no document passes these filters: leave one out (target, kinds, op or bottleneck)",
     );
   }
-  const rows =
-    reader.manifest.sections > LARGE
-      ? ROWS_OF_LARGE / phrasings.length
-      : Math.max(FEWEST_ROWS, ROWS / phrasings.length);
-  const questions = phrasings.map(parseQuestion);
-  const bounds = { rows, unknown: unknownWords(reader, questions) };
-  const searched = questions.map((question) => searchWords(reader, question, bounds, allowed));
+  const searched = searchWords(reader, phrasings.map(parseQuestion), allowed);
   const { lists, note } = await searchMeaning(reader, input, phrasings, allowed, context.signal);
   if (note !== undefined) notes.push(note);
   const scores = fuse([
