@@ -59,7 +59,7 @@ export class RunState {
   /** What may be expanded now: every passed node, and failed leaves that are worth a repair. */
   get frontier(): number {
     const depth = this.parameters["repair_depth"] ?? REPAIR_DEPTH;
-    return this.population.elite().length + this.population.repairable(depth).length;
+    return this.population.elite().length + this.population.repairableCount(depth);
   }
 
   spent(seconds: number, used: Used): Spent {

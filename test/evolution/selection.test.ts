@@ -89,6 +89,18 @@ describe("population", () => {
     }
   });
 
+  it("counts the failed leaves as it lists them", () => {
+    const random = randomFrom("leaves");
+    const population = new Population();
+    for (let step = 0; step < 300; step += 1) {
+      const parents = step === 0 ? [] : [`n${random.integer(step)}`];
+      population.add(random.next() < 0.5 ? brokenNode(step, { parents }) : makeNode(step, { parents }));
+      for (const depth of [0, 1, 3, 100])
+        expect(population.repairableCount(depth)).toBe(population.repairable(depth).length);
+    }
+    expect(population.repairableCount(100)).toBeGreaterThan(10);
+  });
+
   it("adds a node once", () => {
     const population = populationOf([makeNode(0, { fitness: 2 })]);
     population.add(makeNode(0, { fitness: 2 }));

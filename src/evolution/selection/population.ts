@@ -56,6 +56,8 @@ export class Population {
   readonly #elitePerIsland = new Map<number, Member[]>();
   readonly #sizePerIsland = new Map<number, number>();
   readonly #brokenLeaves = new Map<string, Member>();
+  /** How many of them have so many failures in a row. */
+  readonly #brokenByFailures = new Map<number, number>();
   readonly #children = new Map<string, number>();
   readonly #trees = new Map<string, { children: string[]; visits: number; best: number; sum: number }>();
   readonly #rootIds: string[] = [];
@@ -166,10 +168,20 @@ export class Population {
     if (this.#withTrees) this.#enterTree(member);
     for (const parent of member.parents) {
       this.#children.set(parent, this.childrenOf(parent) + 1);
+      const leaf = this.#brokenLeaves.get(parent);
+      if (leaf === undefined) continue;
       this.#brokenLeaves.delete(parent);
+      this.#countBroken(leaf.failures, -1);
     }
-    if (standing === "broken") this.#brokenLeaves.set(member.id, member);
+    if (standing === "broken") {
+      this.#brokenLeaves.set(member.id, member);
+      this.#countBroken(member.failures, 1);
+    }
     return member;
+  }
+
+  #countBroken(failures: number, change: number): void {
+    this.#brokenByFailures.set(failures, (this.#brokenByFailures.get(failures) ?? 0) + change);
   }
 
   #enterCell(member: Member, name: string): void {
@@ -230,6 +242,13 @@ export class Population {
       if (member.failures <= depth && (island === undefined || member.island === island)) out.push(member);
     }
     return out;
+  }
+
+  /** How many `repairable` answers, without listing them. */
+  repairableCount(depth: number): number {
+    let count = 0;
+    for (const [failures, leaves] of this.#brokenByFailures) if (failures <= depth) count += leaves;
+    return count;
   }
 
   childrenOf(id: string): number {
