@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -61,6 +61,15 @@ def plain(tensor: torch.Tensor) -> torch.Tensor:
         return _contiguous(found.resolve_conj().resolve_neg())
 
 
+def settled(tensor: torch.Tensor) -> torch.Tensor:
+    """Its values where they are, by the same functions."""
+    with torch.no_grad():
+        found = _detach(tensor)
+        if _type(found) is not torch.Tensor:
+            found = found.as_subclass(torch.Tensor)
+        return found.resolve_conj().resolve_neg()
+
+
 def probe(value: Any, most: int = 4) -> list[torch.Tensor]:
     """Some values of the first outputs at places drawn now, as they are the moment a call has returned: place, then value."""
     found: list[torch.Tensor] = []
@@ -102,12 +111,19 @@ def _first_tensors(value: Any, most: int) -> list[torch.Tensor]:
     return found[:most]
 
 
+def places(tensors: Sequence[torch.Tensor]) -> set[int]:
+    """Where the storages of tensors stand."""
+    return {pointer(t) for t in tensors} - {0}
+
+
 class Flattened:
     """An answer's structure with its tensors, numbers among them as tensors without dimensions."""
 
-    def __init__(self, device: str, inputs: Sequence[torch.Tensor], earlier: set[int]) -> None:
-        self.device, self.earlier = device, earlier
-        self.inputs = {pointer(t) for t in inputs} - {0}
+    def __init__(
+        self, device: str, inputs: set[int], earlier: set[int], copy: Callable[[int, torch.Tensor], torch.Tensor] | None = None
+    ) -> None:
+        self.device, self.earlier, self.inputs = device, earlier, inputs
+        self.copy = copy or (lambda _, tensor: plain(tensor))
         self.tensors: list[torch.Tensor] = []
         self.flags: list[int] = []
         self.pointers: set[int] = set()
@@ -122,7 +138,7 @@ class Flattened:
                 self._keep(torch.zeros(0), flags | wire.FLAG_NOT_A_VALUE)
             else:
                 self.pointers.add(pointer(value))
-                self._keep(plain(value), flags)
+                self._keep(self.copy(len(self.tensors), value), flags)
             return {"t": len(self.tensors) - 1}
         if value is None:
             return {"n": 0}

@@ -15,19 +15,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from . import checks
+from . import batches, checks
 from .client import Answer, Call, HostClient, HostFailure
 from .compare import Difference, compare
 from .draws import role_of
 from .estimate import Series, estimate
 from .formats import Workload
+from .job import Job
 from .reference import Reference, Truth
 from .report import CANDIDATE, CONTROL, MAIN, Bench, report
-from .session import Session
+from .session import LaunchError, Session
 from .thermal import Thermal
 from .verify import emit_wrong, judge_answer
 
 DRAWS = 4
+# Launches of the candidate, and of the baseline, on a device.
+LAUNCHES = 5
 SMALL_DRAWS, SMALL_ANSWERS = 256 << 20, 32 << 20
 LEAST_ROUNDS, TAKEN, SHARE_OF_CHECKS = 5, 0.2, 0.3
 
@@ -77,13 +80,38 @@ def keep_off(host: HostClient) -> None:
             os.sched_setaffinity(host.pid, others)
 
 
+def baseline_names(job: Job) -> list[str]:
+    """The main baseline, its further copies, and the others."""
+    copies = [f"control{k}" for k in range(2, LAUNCHES)] if job.device != "cpu" else []
+    return ["eager", "control", *copies, *(b for b in job.baselines if b != "eager")]
+
+
+def baseline_start(name: str) -> tuple[str, str, str]:
+    """Role, name and wrap of a baseline's host."""
+    return "control" if name.startswith("control") else "baseline", name, "compile" if name == "compile" else "eager"
+
+
+def prestart(session: Session) -> None:
+    """Begins to start what a benchmark on a device will need, beside what else is done."""
+    job = session.job
+    for _ in range(LAUNCHES - 1):
+        session.prestart("candidate", job.name)
+    for name in baseline_names(job):
+        if session.warm.take(f"baseline/{name}") is None:
+            session.prestart(*baseline_start(name))
+
+
 class Benchmark:
     """All timed workloads of a job."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, candidate: HostClient | None = None) -> None:
         self.session = session
         self.device = session.job.device != "cpu"
         self.reference = Reference(session)
+        # A device's first launch is the process that was verified.
+        self.running: list[HostClient] = [] if candidate is None or candidate.closed else [candidate]
+        self.names: list[str] = []
+        self.left_out: set[str] = set()
         self.kept: dict[str, HostClient] = {}
         self.thermal = Thermal(session.job.device)
         self.random = random.Random(secrets.randbits(64))
@@ -107,22 +135,83 @@ class Benchmark:
             for h in range(len(names)):
                 m.ratios[h], m.times[h], m.ns[h] = Series(), [], []
             self.reference.give(draws, m.roles)
-            with lease(self.session), own_processor():
+            with lease(self.session), self.session.phase("benchmark"):
                 try:
-                    self.measure(m)
+                    if self.queued(m):
+                        continue
+                    with own_processor():
+                        self.measure(m)
                 except Stop:
                     return
+
+    def queued(self, m: Bench) -> bool:
+        """Measures by queued calls, where the device and all hosts can; False where single calls have to do."""
+        job, session = self.session.job, self.session
+        able = self.reference.eager.queued and self.reference.eager.boxed
+        if not self.device or not able or job.backward or not self.room(m):
+            return False
+        try:
+            candidates, baselines = self.launches()
+            for host in [*candidates, *baselines]:
+                session.give(host, m.draws, m.roles)
+            batches.Queued(session, m, candidates, baselines, self).run()
+        except batches.Wrong:
+            raise Stop from None
+        except batches.Synchronises as who:
+            session.emit("missing", what="queued timing", reason=f"a call of {who} waits for the device")
+            return False
+        except HostFailure as failure:
+            failed = failure.host
+            if failed is None:
+                raise LaunchError(f"a host failed: {failure.message}") from failure
+            session.stop(failed)
+            session.report(failed, failure, m.workload.uuid)
+            if failed.name == "compile" and failed.role == "baseline":
+                # The others stand.
+                self.left_out.add("compile")
+                session.emit("missing", what="baseline compile", reason=failure.message[-500:])
+                return self.queued(m)
+            raise Stop from failure
+        return True
+
+    def room(self, m: Bench) -> bool:
+        """Whether all launches fit on the device beside each other: draws, live tensors, answers."""
+        memory = int(dict(self.reference.eager.hello.get("device") or {}).get("memory_bytes") or 0)
+        inputs = sum(t.numel() * t.element_size() for t in m.draws[0].tensors)
+        weights = sum(t.numel() * t.element_size() for t in self.session.weights.tensors)
+        hosts = 2 * LAUNCHES + len(self.session.job.baselines) + 2
+        return hosts * ((len(m.draws) + 3) * inputs + 3 * weights + (1 << 30)) < 0.8 * memory
+
+    def launches(self) -> tuple[list[HostClient], list[HostClient]]:
+        """Launches of the candidate, and the baseline twice with all other baselines; all are started beside each other."""
+        session, job = self.session, self.session.job
+        self.running = [h for h in self.running if not h.closed]
+        self.names = [n for n in baseline_names(job) if n not in self.left_out]
+        wanted = [("candidate", job.name, "eager")] * (LAUNCHES - len(self.running))
+        wanted += [baseline_start(n) for n in self.names if session.warm.take(f"baseline/{n}") is None]
+        for host in session.start_all(wanted):
+            if host.role == "candidate":
+                self.running.append(host)
+            else:
+                session.keep(host, f"baseline/{host.name}")
+        kept = [session.warm.take(f"baseline/{n}") for n in self.names]
+        return list(self.running), [h for h in kept if h is not None]
 
     def draws(self, workload: Workload) -> int:
         """How many draws a host keeps: every host has all of them, and the live tensors, on the device."""
         first = self.session.draw(self.reference.eager, workload, 99)
         size = 0 if first is None else sum(t.numel() * t.element_size() for t in first.tensors)
-        return DRAWS if size <= SMALL_DRAWS else 2 if size <= 4 * SMALL_DRAWS else 1
+        return DRAWS if size <= SMALL_DRAWS else 2 if size <= 4 * SMALL_DRAWS or self.device else 1
 
     def hosts(self, m: Bench) -> list[HostClient]:
         """A generation's hosts; compiled baselines are kept, since making one costs more than a generation."""
         made: list[HostClient] = []
         try:
+            if self.device:
+                # Beside each other; taken below.
+                for h, name in enumerate(m.names):
+                    if name != "compile":
+                        self.session.prestart("candidate" if h == CANDIDATE else "control" if h == CONTROL else "baseline", name)
             for h, name in enumerate(m.names):
                 if name == "compile" and name in self.kept:
                     made.append(self.kept[name])
@@ -135,7 +224,7 @@ class Benchmark:
                 if name == "compile":
                     self.kept[name] = host
         except HostFailure as failure:
-            host = self.session.hosts[-1]
+            host = failure.host or self.session.hosts[-1]
             self.session.stop(host)
             self.session.report(host, failure, m.workload.uuid)
             if host.role == "baseline" and host.name == "compile":
@@ -150,7 +239,7 @@ class Benchmark:
     def measure(self, m: Bench) -> None:
         """Generations until the interval is narrow or the budget is spent."""
         job = self.session.job
-        share, tries = min(2.0 if self.device else 0.5, job.budget_seconds / 6), 0
+        share, tries, begun = min(2.0 if self.device else 0.5, job.budget_seconds / 6), 0, time.monotonic()
         while not m.finished:
             tries += 1
             hosts = self.hosts(m)
@@ -166,9 +255,9 @@ class Benchmark:
             elif all(len(v) >= 3 for v in local.values()):
                 for h, values in local.items():
                     m.ratios[h].add(values)
-            self.decide(m, tries)
+            self.decide(m, tries, time.monotonic() - begun)
 
-    def decide(self, m: Bench, tries: int) -> None:
+    def decide(self, m: Bench, tries: int, wall: float) -> None:
         """Another generation, or the result."""
         job, generations = self.session.job, len(m.ratios[MAIN].middles)
         least, most = job.generations
@@ -179,12 +268,13 @@ class Benchmark:
             self.session.emit(
                 "progress", workload=m.workload.uuid, index=0, generation=tries, ratio=i.ratio, low=i.low, high=i.high
             )
-        spent = m.seconds >= job.budget_seconds and tries >= least
+        # On a device starting processes takes longer than their calls.
+        spent = (m.seconds >= job.budget_seconds or (self.device and wall >= 2 * job.budget_seconds)) and tries >= least
         if not (narrow or spent or tries >= most):
             return
         m.finished = True
         if generations >= 2:
-            report(self.session, m, self.device)
+            report(self.session, m, self.device, self.thermal.source)
         else:
             self.session.emit("unmeasured", workload=m.workload.uuid, rejected=m.rejected, rounds=m.rounds)
 
@@ -216,7 +306,9 @@ class Benchmark:
         return float(max(1, call.device_ns if self.device else call.judge_ns))
 
     def recipe(self, m: Bench) -> dict[str, Any]:
-        """New contents: rows of two draws, a scale, and places from a third that are written last."""
+        """New contents: rows of two draws, a scale, and places from a third that are written last; on a device every element."""
+        if self.device and self.reference.eager.queued:
+            return {"dense": 1}
         order = self.random.sample(range(len(m.draws)), len(m.draws))
         recipe: dict[str, Any] = {
             "draw": order[0],

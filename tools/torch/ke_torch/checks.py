@@ -62,7 +62,15 @@ def structure(got: Answer, want: Answer) -> Fault | None:
 
 def same(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Bit for bit."""
-    return a.shape == b.shape and a.dtype == b.dtype and wire.as_bytes(a.contiguous()) == wire.as_bytes(b.contiguous())
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if a.device.type == "cpu":
+        return bool(wire.as_bytes(a.contiguous()) == wire.as_bytes(b.contiguous()))
+    return torch.equal(_bits(a), _bits(b))
+
+
+def _bits(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.resolve_conj().contiguous().reshape(-1).view(torch.uint8)
 
 
 def inputs_changed(after: Sequence[torch.Tensor], before: Sequence[torch.Tensor]) -> list[int]:

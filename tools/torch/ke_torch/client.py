@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from . import control, wire
+from . import control, mailbox, wire
 from .launch import LaunchError, Zygote
 
 TEXT_CAP = 65536
@@ -31,6 +31,7 @@ class HostFailure(Exception):
     def __init__(self, code: str, message: str, exit_code: int = -1, signal_number: int = 0) -> None:
         super().__init__(message)
         self.code, self.message, self.exit_code, self.signal_number = code, message, exit_code, signal_number
+        self.host: HostClient | None = None
 
 
 @dataclass
@@ -42,7 +43,21 @@ class Call:
     device_ns: int = 0
     tail_ns: int = 0
     arm_ns: int = 0
+    finish_ns: int = 0
     collect_ns: int = 0
+
+
+@dataclass
+class Batch:
+    """Times of queued calls, ns: each by the device's events and by the judge's clock from its release until it was over."""
+
+    device_ns: list[int] = field(default_factory=list)
+    null_ns: list[int] = field(default_factory=list)
+    judge_ns: list[int] = field(default_factory=list)
+    total_ns: int = 0
+    host_ns: int = 0
+    finish_ns: int = 0
+    expired: bool = False
 
 
 @dataclass
@@ -61,8 +76,17 @@ class Answer:
 class HostClient:
     """One host process, stopped whenever it is not its turn."""
 
-    def __init__(self, zygote: Zygote, role: str, name: str, request: dict[str, Any], seconds: dict[str, float]) -> None:
+    def __init__(
+        self, zygote: Zygote, role: str, name: str, request: dict[str, Any], seconds: dict[str, float],
+        home: torch.device | None = None,
+    ) -> None:  # fmt: skip
         self.zygote, self.role, self.name, self.seconds = zygote, role, name, seconds
+        # Where the judge holds tensors; boxes are device memory that passes them, where that works.
+        self.home = torch.device("cpu") if home is None else home
+        self.boxed, self.why_not_boxed = False, ""
+        self.boxes: list[mailbox.Box] = []
+        self.inbox: mailbox.Box | None = None
+        self.outbox: mailbox.Box | None = None
         self.control_fd = control.Control.create()
         self.page = control.Control(self.control_fd)
         self.words = self.page.words()
@@ -80,6 +104,26 @@ class HostClient:
         self.closed = False
         self.last: dict[str, Any] = {}
         self.hello = self._await_ready()
+        self.queued = bool(self.hello.get("queued"))
+        if self.home.type != "cpu":
+            self._try_box()
+
+    def _try_box(self) -> None:
+        try:
+            self.outbox = self._box(1)
+            answer = self.request("box", None)
+            if "ok" in answer:
+                (found,) = self._take(answer["ok"], 1 << 20)[1]
+                self.boxed = found.tolist() == [0, 1, 2, 3]
+            else:
+                self.why_not_boxed = str(answer.get("why_not"))
+        except (wire.WireError, HostFailure, TypeError, ValueError) as error:
+            self.why_not_boxed = str(error)[:300]
+
+    def _box(self, nbytes: int) -> mailbox.Box:
+        made = mailbox.Box(nbytes, self.home)
+        self.boxes.append(made)
+        return made
 
     def _await_ready(self) -> dict[str, Any]:
         deadline = time.monotonic() + self.seconds["load"]
@@ -102,7 +146,9 @@ class HostClient:
         try:
             return self.page.get_answer()
         except (ValueError, UnicodeDecodeError) as error:
-            raise HostFailure("protocol_violation", f"the host's answer is no JSON object: {str(error)[:200]}") from error
+            raise self._mine(
+                HostFailure("protocol_violation", f"the host's answer is no JSON object: {str(error)[:200]}")
+            ) from error
 
     def alive(self) -> bool:
         """Whether it still runs; takes what it printed, so that it does not wait for us."""
@@ -141,11 +187,29 @@ class HostClient:
 
     def _wait(self, word: int, value: int, deadline: float, what: str) -> None:
         if not control.spin_until(self.words, word, value, self.alive, deadline):
-            raise self.failure(self.alive(), what)
+            raise self._mine(self.failure(self.alive(), what))
+
+    def _mine(self, failure: HostFailure) -> HostFailure:
+        failure.host = self
+        return failure
+
+    def _place(self, request: dict[str, Any], tensors: Sequence[torch.Tensor]) -> None:
+        """Tensors into device memory that the host may open, or into the file."""
+        if not self.boxed or len(tensors) > mailbox.MAX_CARRIED or all(t.device.type == "cpu" for t in tensors):
+            wire.write_tensors(self.inputs_fd, [t.cpu() for t in tensors])
+            return
+        need = mailbox.layout(tensors)[1]
+        if self.inbox is None or self.inbox.nbytes < need:
+            self.inbox = self._box(need)
+        records = mailbox.put(self.inbox.data, tensors)
+        torch.cuda.synchronize(self.home)
+        request["given_box"] = {**self.inbox.json, "tensors": records}
 
     def _begin(self, request: dict[str, Any], tensors: Sequence[torch.Tensor] | None) -> int:
         if tensors is not None:
-            wire.write_tensors(self.inputs_fd, tensors)
+            self._place(request, tensors)
+        if self.outbox is not None and (self.boxed or request["op"] == "box"):
+            request["box"] = self.outbox.json
         self.page.put_request(request)
         self.sequence += 1
         self._signal(signal.SIGCONT)
@@ -161,7 +225,7 @@ class HostClient:
                 code = "out_of_memory"
             elif "CUDA error" in text or "AcceleratorError" in str(answer.get("kind")):
                 code = "device_fault"
-            raise HostFailure(code, text[-4000:])
+            raise self._mine(HostFailure(code, text[-4000:]))
         return answer
 
     def request(self, op: str, tensors: Sequence[torch.Tensor] | None = None, **fields: Any) -> dict[str, Any]:
@@ -200,11 +264,53 @@ class HostClient:
         self._signal(signal.SIGSTOP)
         return found
 
+    def batch(self, keys: Sequence[int], limit_ns: int, **fields: Any) -> Batch:
+        """Queued calls, one after the other: a key is shown only when the call before has ended on the device."""
+        words, found, clock = self.words, Batch(), time.perf_counter_ns
+        deadline = time.monotonic() + self.seconds["call"] + 2e-9 * limit_ns
+        sequence = self._begin({"op": "batch", "count": len(keys), "limit_ns": limit_ns, **fields}, None)
+        self._wait(control.QUEUED, sequence, deadline, "call")
+        answered, reached, release = control.ANSWERED * 8, control.REACHED * 8, control.RELEASE * 8
+        first = clock()
+        for k, key in enumerate(keys):
+            words[control.KEY * 8] = key & control.MASK
+            wanted, turns = sequence << 16 | k + 1, 0
+            start = clock()
+            words[release] = wanted
+            while words[reached] != wanted and words[answered] != sequence:
+                turns += 1
+                if turns & 4095 == 0 and (time.monotonic() > deadline or not self.alive()):
+                    raise self._mine(self.failure(self.alive(), "call"))
+            found.judge_ns.append(clock() - start)
+            if words[answered] == sequence:
+                break
+        over = clock()
+        self._wait(control.ANSWERED, sequence, deadline, "call")
+        found.total_ns, found.finish_ns = clock() - first, clock() - over
+        self._signal(signal.SIGSTOP)
+        answer = self._checked("call")
+        try:
+            found.expired = bool(answer["expired"])
+            found.device_ns = [int(v) for v in answer["device_ns"]]
+            found.null_ns = [int(v) for v in answer["null_ns"]]
+            found.host_ns = int(answer["host_ns"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._mine(HostFailure("protocol_violation", f"the times of queued calls cannot be read: {error}")) from error
+        if not found.expired and ({len(found.device_ns), len(found.null_ns), len(found.judge_ns)} != {len(keys)}):
+            raise self._mine(HostFailure("protocol_violation", f"{len(found.device_ns)} times of {len(keys)} queued calls"))
+        return found
+
+    def kept(self, index: int, limit: int) -> Answer:
+        """The answer of one of the last batch's calls, as it was when the call had ended."""
+        return self._answered(self.request("kept", None, index=index), limit)
+
     def finish(self, found: Call, deadline: float | None = None) -> None:
         """Lets the host end the last call's command, and takes its own times of it."""
         deadline = time.monotonic() + self.seconds["call"] if deadline is None else deadline
+        start = time.perf_counter_ns()
         self._signal(signal.SIGCONT)
         self._wait(control.ANSWERED, self.sequence, deadline, "call")
+        found.finish_ns = time.perf_counter_ns() - start
         self._signal(signal.SIGSTOP)
         self.last = self._checked("call")
         words = self.words
@@ -221,10 +327,11 @@ class HostClient:
         self._wait(control.ANSWERED, sequence, deadline, "call")
         found.collect_ns = time.perf_counter_ns() - start
         self._signal(signal.SIGSTOP)
-        answer = self._checked("call")
+        return self._answered(self._checked("call"), limit)
+
+    def _answered(self, answer: dict[str, Any], limit: int) -> Answer:
         try:
-            records, tensors = wire.read_tensors(self.outputs_fd, limit)
-            os.ftruncate(self.outputs_fd, 0)
+            records, tensors = self._take(answer, limit)
             outputs, probes = int(answer["outputs"]), int(answer["probes"])
             split = len(tensors) - probes
             if not 0 <= outputs <= split <= len(tensors):
@@ -234,14 +341,39 @@ class HostClient:
                 [str(p)[:200] for p in answer["patched"]], {str(k): int(v) for k, v in dict(answer["threads"]).items()},
             )  # fmt: skip
         except (wire.WireError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise HostFailure("protocol_violation", f"what the host answered cannot be read: {str(error)[:300]}") from error
+            raise self._mine(
+                HostFailure("protocol_violation", f"what the host answered cannot be read: {str(error)[:300]}")
+            ) from error
 
-    def given(self, limit: int) -> list[torch.Tensor]:
-        """The tensors that the last request's answer is about."""
+    def _take(self, answer: dict[str, Any], limit: int) -> tuple[list[wire.Record], list[torch.Tensor]]:
+        """Private copies of the tensors that an answer is about."""
+        if "need" in answer:
+            need = int(answer["need"])
+            if need > limit + (1 << 21):
+                raise wire.WireError(f"{need} bytes of tensors, of at most {limit}")
+            self.outbox = self._box(need)
+            answer = self.request("hand", None)
+        if "tensors" not in answer:
+            records, tensors = wire.read_tensors(self.outputs_fd, limit)
+            os.ftruncate(self.outputs_fd, 0)
+            return records, [t.to(self.home) for t in tensors]
+        assert self.outbox is not None
+        tensors = [mailbox.take(self.outbox.data, record) for record in answer["tensors"]]
+        records = [
+            wire.Record(t.dtype, tuple(t.shape), 0, t.numel() * t.element_size(), int(r[3]))
+            for t, r in zip(tensors, answer["tensors"], strict=True)
+        ]
+        torch.cuda.synchronize(self.home)
+        if sum(r.nbytes for r in records) > limit:
+            raise wire.WireError(f"more than {limit} bytes of tensors")
+        return records, tensors
+
+    def given(self, answer: dict[str, Any], limit: int) -> list[torch.Tensor]:
+        """The tensors that a request's answer is about."""
         try:
-            return wire.read_tensors(self.outputs_fd, limit)[1]
-        except (wire.WireError, OSError) as error:
-            raise HostFailure("protocol_violation", str(error)[:300]) from error
+            return self._take(answer, limit)[1]
+        except (wire.WireError, OSError, KeyError, TypeError, ValueError, IndexError) as error:
+            raise self._mine(HostFailure("protocol_violation", str(error)[:300])) from error
 
     def close(self) -> None:
         """Ends it."""
@@ -253,6 +385,8 @@ class HostClient:
                 self._signal(signal.SIGKILL)
             self.zygote.end(self.inner)
         self.drain()
+        for box in self.boxes:
+            box.free()
         self.words.release()
         self.page.close()
         for fd in (self.control_fd, self.inputs_fd, self.outputs_fd, self.text_fd):

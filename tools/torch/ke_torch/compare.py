@@ -18,7 +18,7 @@ TOLERANCE: dict[torch.dtype, tuple[float, float]] = {
     torch.bfloat16: (1.6e-2, 1e-2),
     torch.float8_e4m3fn: (0.125, 0.05), torch.float8_e5m2: (0.25, 0.1),
 }  # fmt: skip
-_BLOCK = 1 << 22
+_BLOCK, _DEVICE_BLOCK = 1 << 22, 1 << 26
 
 
 @dataclass
@@ -53,9 +53,13 @@ def _flat(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.reshape(-1)
 
 
+def _block(tensor: torch.Tensor) -> int:
+    return _BLOCK if tensor.device.type == "cpu" else _DEVICE_BLOCK
+
+
 def _rms(want: torch.Tensor) -> float:
     total, count = 0.0, 0
-    for part in want.split(_BLOCK):
+    for part in want.split(_block(want)):
         wide = part.double()
         wide = wide[torch.isfinite(wide)]
         total += float((wide * wide).sum())
@@ -110,9 +114,10 @@ def compare_one(
             )
         return d
     rtol, slack = tolerance[0], tolerance[1] * _rms(flat_want) + 1e-300
-    for base in range(0, flat_got.numel(), _BLOCK):
-        a, b = flat_want[base : base + _BLOCK].double(), flat_got[base : base + _BLOCK].double()
-        c = None if flat_also is None else flat_also[base : base + _BLOCK].double()
+    size = _block(flat_got)
+    for base in range(0, flat_got.numel(), size):
+        a, b = flat_want[base : base + size].double(), flat_got[base : base + size].double()
+        c = None if flat_also is None else flat_also[base : base + size].double()
         number = _float_kinds(d, a, c, b, base)
         over = torch.where(number, (b - a).abs() / (rtol * a.abs() + slack), 0.0)
         d.worst = max(d.worst, float(over.max()))

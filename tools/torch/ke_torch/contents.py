@@ -19,6 +19,7 @@ _copy = torch.Tensor.copy_
 _mul = torch.Tensor.mul_
 _put = torch.Tensor.index_copy_
 _reshape = torch.Tensor.reshape
+_address = torch.Tensor.data_ptr
 
 
 def alias_of(tensor: torch.Tensor) -> torch.Tensor:
@@ -50,25 +51,52 @@ class Contents:
         self._alias: list[torch.Tensor] = []
         self.roles: list[dict[str, bool]] = []
         self._recipe: dict[str, Any] = {}
+        self._tables: list[tuple[str, torch.Tensor, int, int]] = []
 
     def load(self, draws: Sequence[Sequence[torch.Tensor]], roles: Sequence[dict[str, bool]]) -> None:
         """Takes new draws; the live tensors are kept where shapes and types are the same."""
-        self.draws = [[self.device.put(t) for t in draw] for draw in draws]
+        self.draws = [[self.device.put(t).contiguous() for t in draw] for draw in draws]
         self.roles = list(roles)
         first = self.draws[0]
         same = [(t.shape, t.dtype) for t in self.live] == [(t.shape, t.dtype) for t in first]
         if not same:
-            self.live = [t.clone().contiguous() for t in first]
+            self.live = [t.contiguous().clone() for t in first]
             self._alias = [alias_of(t) for t in self.live]
         self.apply({"draw": 0})
+        if self.device.queue is not None:
+            self._tables = [self._table(k) for k in range(len(self.live))]
+
+    def _table(self, k: int) -> tuple[str, torch.Tensor, int, int]:
+        """What makes a tensor's contents by a key: elements of two draws, rows where rows mean something, or the whole tensor."""
+        live, role = self.live[k], self.roles[k] if k < len(self.roles) else {}
+        pointers = torch.tensor([draw[k].data_ptr() for draw in self.draws], dtype=torch.int64, device=live.device)
+        group, salt = 1, k + 1
+        if not role.get("mix"):
+            group, salt = live.numel(), 0
+        elif not role.get("scale"):
+            group = live.shape[-1] if live.dim() > 1 else live.numel()
+        return f"ke_mix{live.element_size()}", pointers, max(1, group), salt
 
     def detach(self) -> None:
         """The next contents stand in new tensors (after a call that changed more than contents)."""
         self.live = []
 
+    def fill(self) -> None:
+        """Enqueues contents that the device's key decides, every element of them."""
+        queue = self.device.queue
+        assert queue is not None
+        for live, (name, pointers, group, salt) in zip(self.live, self._tables, strict=True):
+            elements = live.numel()
+            if elements > 0:
+                blocks = min(2048, (elements + 255) // 256)
+                place, table, key = _address(live), _address(pointers), _address(queue.key)
+                queue.kernels.launch(name, blocks, 256, place, table, len(self.draws), key, salt, group, elements)
+
     def apply(self, recipe: dict[str, Any]) -> None:
-        """Writes the contents: rows of one draw up to a cut, of another behind it, times a scale."""
+        """Writes the contents: rows of one draw up to a cut, of another behind it, times a scale. `patch` makes `dense` ones."""
         self._recipe = recipe
+        if recipe.get("dense"):
+            return
         with torch.no_grad():
             for k, alias in enumerate(self._alias):
                 role = self.roles[k] if k < len(self.roles) else {}
@@ -84,6 +112,9 @@ class Contents:
     def patch(self, key: int) -> None:
         """Some elements from a third draw, at places that the key tells: the part of the contents that comes last."""
         recipe = self._recipe
+        if recipe.get("dense") and self.device.queue is not None:
+            self.device.queue.set_key(key)
+            self.fill()
         if "patch" not in recipe:
             return
         with torch.no_grad():

@@ -20,6 +20,8 @@ ANSWER_AT, ANSWER_MAX = 512 * 1024, 512 * 1024
 # Words, each on a cache line of its own.
 COMMAND, ARMED, KEY, PATCHED, GO, DONE, ANSWERED, STATE, INNER_NS, DEVICE_NS, TAIL_NS = range(11)
 REQUEST_BYTES, ANSWER_BYTES = 11, 12
+# Of queued calls: all are enqueued; the one that may go; the one that is over. The two last say a sequence number and a call.
+QUEUED, RELEASE, REACHED = 13, 14, 15
 
 STATE_STARTING, STATE_CONFINED, STATE_READY = 0, 1, 2
 MASK = (1 << 64) - 1

@@ -10,6 +10,9 @@ from typing import Any, Protocol
 
 import torch
 
+from .kernels import Kernels, KernelsError
+from .queued import Queue
+
 POISON = (0x7FBADBAD, 0x5A5A5A5A)
 _clock = time.perf_counter_ns
 _empty = torch.empty
@@ -22,6 +25,7 @@ class Device(Protocol):
     kind: str
     name: str
     missing: list[str]
+    queue: Queue | None
 
     def put(self, tensor: torch.Tensor) -> torch.Tensor:
         """A copy of a CPU tensor on the device."""
@@ -74,6 +78,7 @@ class CpuDevice:
         self.device = torch.device("cpu")
         self.name = "cpu"
         self.missing: list[str] = []
+        self.queue: Queue | None = None
         self._inner = 0
         self._buffer: torch.Tensor | None = None
 
@@ -125,6 +130,13 @@ class CudaDevice:
         self._properties = torch.cuda.get_device_properties(index)
         self.name = str(self._properties.name)
         self.missing: list[str] = []
+        # Makes the context now, while nobody waits for it.
+        torch.zeros(1, device=self.device)
+        self.queue: Queue | None = None
+        try:
+            self.queue = Queue(Kernels(self.device), self.device)
+        except (KernelsError, OSError, RuntimeError) as error:
+            self.missing.append(f"queued timing: {error}")
         self._synchronize = torch.cuda.synchronize
         self._start, self._end, self._last = (torch.cuda.Event(enable_timing=True) for _ in range(3))
         event = torch.cuda.Event
@@ -141,8 +153,8 @@ class CudaDevice:
             self.missing.append("reset of persisting L2 lines")
 
     def put(self, tensor: torch.Tensor) -> torch.Tensor:
-        """A copy on the device."""
-        return tensor.to(self.device, copy=True)
+        """On the device: what came with a request is the host's own already."""
+        return tensor.to(self.device)
 
     def synchronize(self) -> None:
         """All streams of the device."""

@@ -66,10 +66,10 @@ def _zero_kept(tensor: torch.Tensor, change: Callable[[torch.Tensor], torch.Tens
 
 
 def _huge(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    out = tensor.clone()
+    out = tensor.contiguous().clone()
     flat = out.view(-1)
     half = flat.numel() // 2
-    at = half + int(torch.randint(max(1, flat.numel() - half), (1,), generator=generator))
+    at = half + int(torch.randint(max(1, flat.numel() - half), (1,), generator=generator, device=generator.device))
     spread = float(_sample(tensor).std(unbiased=False)) or 1.0
     flat[at] = 1000 * spread if tensor.dtype != torch.float16 else 100 * spread
     return out
@@ -155,7 +155,8 @@ def change_weights(state: list[torch.Tensor], parameters: list[bool], generator:
             out.append(tensor)
             continue
         spread = float(_sample(tensor).abs().mean()) or 0.5
-        noise = torch.randn(tensor.shape, generator=generator).to(tensor.dtype)
-        factor = (torch.rand(tensor.shape, generator=generator) + 0.5).to(tensor.dtype)
+        place = generator.device
+        noise = torch.randn(tensor.shape, generator=generator, device=place).to(tensor)
+        factor = (torch.rand(tensor.shape, generator=generator, device=place) + 0.5).to(tensor)
         out.append(tensor * factor + noise * (0.2 * spread))
     return out

@@ -21,7 +21,7 @@ def _null(kind: str, want: torch.Tensor, inputs: list[torch.Tensor], generator: 
     if kind == "mean" and want.is_floating_point():
         return torch.full_like(want, float(want.double().mean()) if want.numel() > 0 else 0.0)
     if kind == "random" and want.is_floating_point():
-        return torch.randn(want.shape, generator=generator).to(want.dtype)
+        return torch.randn(want.shape, generator=generator, device=want.device).to(want.dtype)
     if kind == "input_copy":
         for tensor in inputs:
             if tensor.dtype == want.dtype and tensor.numel() == want.numel():
@@ -42,7 +42,7 @@ def _passes(session: Session, kind: str, truth: Truth, inputs: list[torch.Tensor
 def grade(session: Session) -> None:
     """Each workload's nulls on two draws: one that passes on both passes."""
     reference = Reference(session)
-    generator = torch.Generator().manual_seed(session.derive("nulls", 0))
+    generator = session.generator("nulls", 0)
     for workload in session.job.problem.workloads:
         passing, same, previous = dict.fromkeys(NULLS, True), True, None
         try:
@@ -50,8 +50,9 @@ def grade(session: Session) -> None:
                 draw = session.draw(reference.eager, workload, k)
                 if draw is None:
                     break
-                reference.give([draw], [role_of(t) for t in draw.tensors])
-                truth = reference.truth({"draw": 0}, 0, draw.tensors, workload)
+                with session.phase("reference"):
+                    reference.give([draw], [role_of(t) for t in draw.tensors])
+                    truth = reference.truth({"draw": 0}, 0, draw.tensors, workload)
                 for kind in NULLS:
                     passing[kind] = passing[kind] and _passes(session, kind, truth, draw.tensors, generator)
                 if previous is not None:

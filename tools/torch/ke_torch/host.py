@@ -5,6 +5,7 @@ It knows no reference answer (as a candidate's host), no tolerance, no seed of i
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -14,19 +15,22 @@ from typing import Any
 
 import torch
 
-from . import confine, control, wire
-from .answers import Flattened, plain, probe
+from . import confine, control, mailbox, wire
+from .answers import Flattened, places, plain, probe, settled
 from .contents import Contents
 from .device import CpuDevice, CudaDevice, open_device, poison, precision_flags
 from .dispatch import record_dispatch
 from .integrity import Watch
 from .provide import provide_inputs
+from .queued import Ring
 from .subject import Subject, SubjectError, cast, load_files, tensors_of
 from .tree import decode, encode
 
 FD_CONTROL, FD_INPUTS, FD_OUTPUTS = 3, 4, 5
 _sleep, _write_tensors = time.sleep, wire.write_tensors
 _active = threading.active_count
+_seed, _clock, _no_grad = torch.manual_seed, time.perf_counter_ns, torch.no_grad
+_collect_off, _collect_on = gc.disable, gc.enable
 _spin, _tasks, _listdir = control.spin_until, "/proc/self/task", os.listdir
 
 
@@ -49,6 +53,9 @@ class Host:
         self.pointers: set[int] = set()
         self.probes: list[torch.Tensor] = []
         self.census: dict[str, int] = {}
+        self.kept: list[tuple[Any, list[torch.Tensor], list[int]]] = []
+        self.ring = Ring()
+        self.waiting: tuple[list[torch.Tensor], list[int] | None] = ([], None)
 
     def serve(self) -> int:
         """The loop; ends only with the process."""
@@ -67,15 +74,56 @@ class Host:
                 if isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)):
                     answer["code"] = "out_of_memory"
             self.page.put_answer(answer)
+            if request["op"] == "batch":
+                self.words[control.QUEUED * 8] = sequence
             if request["op"] == "call":
                 self.words[control.ARMED * 8] = sequence
                 self.words[control.PATCHED * 8] = sequence
                 self.words[control.DONE * 8] = sequence
             self.words[control.ANSWERED * 8] = sequence
 
-    def given(self) -> list[torch.Tensor]:
-        """The tensors that the judge placed."""
-        return wire.read_tensors(FD_INPUTS)[1]
+    def given(self, request: dict[str, Any]) -> list[torch.Tensor]:
+        """The tensors that the judge placed, as copies of this process's own."""
+        box = request.get("given_box")
+        if box is None:
+            return wire.read_tensors(FD_INPUTS)[1]
+        opened = mailbox.Opened(box, self.device.device)
+        try:
+            found = [mailbox.take(opened.data, record) for record in box["tensors"]]
+            self.device.synchronize()
+            return found
+        finally:
+            opened.close()
+
+    def hand(self, request: dict[str, Any], tensors: list[torch.Tensor], flags: list[int] | None = None) -> dict[str, Any]:
+        """Hands tensors to the judge: by its device memory where it gave some, else by the file."""
+        box = request.get("box")
+        if box is None or len(tensors) > mailbox.MAX_CARRIED:
+            _write_tensors(FD_OUTPUTS, [plain(t) for t in tensors], flags)
+            return {}
+        need = mailbox.layout(tensors)[1]
+        if need > box["bytes"]:
+            self.waiting = (tensors, flags)
+            return {"need": need}
+        opened = mailbox.Opened(box, self.device.device)
+        try:
+            records = mailbox.put(opened.data, tensors, flags)
+            self.device.synchronize()
+        finally:
+            opened.close()
+        self.waiting = ([], None)
+        return {"tensors": records}
+
+    def do_hand(self, request: dict[str, Any], _: int) -> dict[str, Any]:
+        """Hands out what did not fit."""
+        return self.hand(request, *self.waiting)
+
+    def do_box(self, request: dict[str, Any], _: int) -> dict[str, Any]:
+        """Whether the judge's device memory can be used from here."""
+        try:
+            return {"ok": self.hand(request, [torch.arange(4, device=self.device.device)])}
+        except (wire.WireError, RuntimeError, OSError, TypeError) as error:
+            return {"why_not": f"{type(error).__name__}: {error}"[:300]}
 
     def arguments(self) -> tuple[list[Any], dict[str, Any]]:
         """The call's arguments on the live tensors."""
@@ -84,46 +132,45 @@ class Host:
 
     def do_load(self, request: dict[str, Any], _: int) -> dict[str, Any]:
         """Imports the source."""
-        load_files(self.folder, [(n, bytes(wire.as_bytes(t))) for n, t in zip(request["files"], self.given(), strict=True)])
+        load_files(self.folder, [(n, bytes(wire.as_bytes(t))) for n, t in zip(request["files"], self.given(request), strict=True)])
         self.subject = Subject(request["subject"], self.folder, self.device)
         return {"ok": True, "device": self.device.describe(), "missing": self.device.missing}
 
     def do_build(self, request: dict[str, Any], _: int) -> dict[str, Any]:
         """Makes the module."""
         assert self.subject is not None
-        tensors = [self.device.put(t) for t in self.given()] if request["given"] else []
+        tensors = [self.device.put(t) for t in self.given(request)] if request["given"] else []
         dtype = getattr(torch, request["dtype"]) if request.get("dtype") else None
         arguments = decode(request["init"], tensors, self.device.kind)
         if dtype is not None:
             arguments = cast(list(arguments), dtype) if request.get("cast_init") else arguments
-        self.subject.build(arguments, request["seed"], dtype, request.get("wrap", "eager"))
-        return {"ok": True, "flags": precision_flags()}
+        where = self.subject.build(arguments, request["seed"], dtype, request.get("wrap", "eager"), request.get("where", "cpu"))
+        return {"ok": True, "flags": precision_flags(), "where": where}
 
     def do_provide(self, request: dict[str, Any], _: int) -> dict[str, Any]:
         """Makes inputs (or a constructor's arguments) by the problem's own functions."""
         assert self.subject is not None
         tensors: list[torch.Tensor] = []
-        found, notes = provide_inputs(self.subject, request)
+        found, notes = provide_inputs(self.subject, request, self.device.device)
         tree = encode(found, tensors)
-        _write_tensors(FD_OUTPUTS, [plain(t) for t in tensors])
-        return {"tree": tree, **notes}
+        return {"tree": tree, **notes, **self.hand(request, [settled(t) for t in tensors])}
 
     def do_weights(self, request: dict[str, Any], _: int) -> dict[str, Any]:
         """Hands out the module's state."""
         assert self.subject is not None
         state = self.subject.weights()
-        _write_tensors(FD_OUTPUTS, [plain(t) for _, t, _ in state])
-        return {"names": [n for n, _, _ in state], "parameters": [p for _, _, p in state]}
+        handed = self.hand(request, [settled(t) for _, t, _ in state])
+        return {**handed, "names": [n for n, _, _ in state], "parameters": [p for _, _, p in state]}
 
     def do_load_weights(self, request: dict[str, Any], _: int) -> dict[str, Any]:
         """Takes a state, strictly; into the same memory, with the version counters that go with a change."""
         assert self.subject is not None
-        state = dict(zip(request["names"], (self.device.put(t) for t in self.given()), strict=True))
+        state = dict(zip(request["names"], (self.device.put(t) for t in self.given(request)), strict=True))
         return {"why_not": self.subject.load_weights(state)}
 
     def do_draws(self, request: dict[str, Any], _: int) -> dict[str, Any]:
         """Takes inputs: the tensors of several draws of one structure, one after the other."""
-        tensors, each = self.given(), request["each"]
+        tensors, each = self.given(request), request["each"]
         draws = [tensors[k * each : (k + 1) * each] for k in range(request["draws"])]
         if request.get("double"):
             draws = [[cast(t, torch.float64) for t in draw] for draw in draws]
@@ -141,7 +188,7 @@ class Host:
         if request.get("double"):
             args, kwargs = cast(args, torch.float64), cast(kwargs, torch.float64)
         backward = request.get("backward", False)
-        cotangents = [device.put(t) for t in self.given()] if request.get("cotangents") else []
+        cotangents = [device.put(t) for t in self.given(request)] if request.get("cotangents") else []
         if request.get("double"):
             cotangents = cast(cotangents, torch.float64)
         subject.prepare(float("nan"), request.get("destinations", ()))
@@ -155,6 +202,8 @@ class Host:
         if not _spin(words, control.GO, sequence, lambda: True, time.monotonic() + 600):
             return {"error": "the judge never said go", "kind": "TimeoutError"}
         self.contents.patch(words[control.KEY * 8])
+        if request.get("flush") and request["recipe"].get("dense"):
+            device.flush()
         device.synchronize()
         words[control.PATCHED * 8] = sequence
         second = control.SECOND | sequence
@@ -174,29 +223,84 @@ class Host:
         words[control.INNER_NS * 8], words[control.DEVICE_NS * 8], words[control.TAIL_NS * 8] = inner, own, tail
         return {"ok": True}
 
+    def do_batch(self, request: dict[str, Any], sequence: int) -> dict[str, Any]:
+        """Many calls behind gates: contents by the key that comes with the release, flush, call, and a copy of the answer."""
+        assert self.subject is not None
+        subject, device, queue, count = self.subject, self.device, self.device.queue, request["count"]
+        if queue is None:
+            return {"error": "this host queues no calls", "kind": "RuntimeError"}
+        args, kwargs = self.arguments()
+        held = places([*self.contents.live, *(t for _, t, _ in subject.weights())])
+        # Memory is asked for now: doing so behind a gate may wait for it.
+        like = self.kept[0][1] if self.kept else tensors_of(subject.normal(self.answer)) if self.answer is not None else []
+        self.ring.reserve(count, like)
+        self.answer, self.kept, spent = None, [], 0
+        device.synchronize()
+        before = len(_listdir(_tasks))
+        queue.begin(count)
+        _collect_off()
+        try:
+            with _no_grad():
+                for k in range(count):
+                    queue.gate(k, request["limit_ns"])
+                    self.contents.fill()
+                    subject.prepare(float("nan"), request.get("destinations", ()))
+                    _seed(request["seed"])
+                    poison(device.device, request.get("poison", ()))
+                    if request.get("flush"):
+                        device.flush()
+                    queue.null(k)
+                    begin = _clock()
+                    queue.start(k)
+                    answer = subject.call(args, kwargs)
+                    queue.end(k)
+                    spent += _clock() - begin
+                    flat = Flattened(device.kind, held, set(), self.ring.copier(k))
+                    tree = flat.add(subject.normal(answer))
+                    self.kept.append((tree, flat.tensors, flat.flags))
+                    queue.over(k)
+                    del answer
+        except BaseException:
+            queue.give_up()
+            device.synchronize()
+            raise
+        finally:
+            _collect_on()
+        self.words[control.QUEUED * 8] = sequence
+        ok = queue.relay(self.words, sequence, count, request["limit_ns"] * 1e-9 * 2 + 1)
+        device.synchronize()
+        self.census = {"before": before, "after": len(_listdir(_tasks)), "python": _active()}
+        calls, nulls = queue.times(count)
+        host_ns = spent // max(1, count)
+        return {"ok": True, "expired": not ok, "device_ns": calls, "null_ns": nulls, "host_ns": host_ns}
+
+    def do_kept(self, request: dict[str, Any], _: int) -> dict[str, Any]:
+        """Hands out the answer of one of the last queued calls."""
+        tree, tensors, flags = self.kept[request["index"]]
+        handed = self.hand(request, list(tensors), list(flags))
+        return {**handed, "tree": tree, "outputs": len(tensors), "probes": 0, **self._census()}
+
+    def _census(self) -> dict[str, Any]:
+        return {"threads": self.census, "patched": self.watch.changed()[:32]}
+
     def do_collect(self, request: dict[str, Any], _: int) -> dict[str, Any]:
         """Hands out the last call's answer, and where asked the inputs as they are now."""
         assert self.subject is not None
-        held = [*self.contents.live, *(t for _, t, _ in self.subject.weights())]
-        flat = Flattened(self.device.kind, held, self.pointers)
+        held = places([*self.contents.live, *(t for _, t, _ in self.subject.weights())])
+        copy = None if request.get("box") is None else lambda _, tensor: settled(tensor)
+        flat = Flattened(self.device.kind, held, self.pointers, copy)
         value = self.answer if request.get("backward") else self.subject.normal(self.answer)
         tree = flat.add(value)
         outputs = len(flat.tensors)
         if not request.get("keep"):
             self.pointers = flat.pointers
         if request.get("inputs"):
-            flat.tensors += [plain(t) for t in self.contents.live]
+            flat.tensors += [t if copy else plain(t) for t in self.contents.live]
             flat.flags += [0] * len(self.contents.live)
         flat.tensors += self.probes
         flat.flags += [0] * len(self.probes)
-        _write_tensors(FD_OUTPUTS, flat.tensors, flat.flags)
-        return {
-            "tree": tree,
-            "outputs": outputs,
-            "probes": len(self.probes),
-            "threads": self.census,
-            "patched": self.watch.changed()[:32],
-        }
+        handed = self.hand(request, flat.tensors, flat.flags)
+        return {**handed, "tree": tree, "outputs": outputs, "probes": len(self.probes), **self._census()}
 
     def do_profile(self, request: dict[str, Any], _: int) -> dict[str, Any]:
         """What one untimed call dispatched and launched."""
@@ -226,7 +330,8 @@ def run(request: dict[str, Any], folder: str) -> int:
         page.put_answer({"error": f"the device does not open: {error}", "kind": "device"})
         page.set(control.STATE, control.STATE_READY)
         return 71
-    page.put_answer({"ok": True, "confinement": held, "device": device.describe(), "missing": device.missing})
+    queued = device.queue is not None
+    page.put_answer({"ok": True, "confinement": held, "device": device.describe(), "missing": device.missing, "queued": queued})
     host = Host(folder, page, device)
     page.set(control.STATE, control.STATE_READY)
     return host.serve()

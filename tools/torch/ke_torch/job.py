@@ -125,8 +125,9 @@ def read_candidate(value: dict[str, Any], problem: Problem) -> tuple[Candidate, 
 
 _SIMPLE: dict[str, type] = {
     "trials": int, "rtol": float, "atol": float, "dtype": str, "backward": bool, "weights_constant": bool,
-    "require_own_kernel": bool, "cache": str, "threads": int, "uid": int, "trusted_uid": int, "allow_processes": bool, "call_seconds": float,
-    "load_seconds": float, "compile_seconds": float, "budget_seconds": float, "target_width": float, "rounds": int,
+    "require_own_kernel": bool, "cache": str, "threads": int, "uid": int, "trusted_uid": int,
+    "allow_processes": bool, "call_seconds": float, "load_seconds": float, "compile_seconds": float,
+    "budget_seconds": float, "target_width": float, "rounds": int,
     "lock": str, "oracle": str, "cache_folder": str, "candidate_cache": str, "seed": int,
 }  # fmt: skip
 _LISTS = ("baselines", "sandbox", "trusted_sandbox", "preload")

@@ -23,7 +23,7 @@ from .verify import Verification
 
 
 def _run(job: Job, pool: Pool, emit: Emit) -> None:
-    from .bench import Benchmark
+    from .bench import Benchmark, prestart
     from .grade import grade
     from .inspection import inspect_candidate
 
@@ -35,21 +35,30 @@ def _run(job: Job, pool: Pool, emit: Emit) -> None:
         if job.mode == "describe":
             return
         if job.mode == "grade":
-            grade(session)
+            with session.phase("grade"):
+                grade(session)
             return
-        passed = True
+        passed, candidate = True, None
         if job.mode in ("verify", "evaluate"):
-            verification = Verification(session)
-            passed = verification.run()
+            with session.phase("verify"):
+                verification = Verification(session)
+                passed = verification.run()
             if passed:
-                passed = inspect_candidate(session, verification)
+                if job.mode == "evaluate":
+                    prestart(session)
+                with session.phase("dispatch"):
+                    passed = inspect_candidate(session, verification)
+            candidate = verification.candidate
         if passed and job.mode in ("benchmark", "evaluate"):
-            session.close()
-            Benchmark(session).run()
+            if job.device == "cpu":
+                session.close()
+                candidate = None
+            Benchmark(session, candidate).run()
         emit("device", device=session.device, missing=session.missing, sandbox="full" if job.sandbox else "limited",
              confinement=session.confinement, torch=torch.__version__)  # fmt: skip
     finally:
-        session.close()
+        session.end()
+        emit("seconds", **{name.replace(" ", "_"): round(value, 4) for name, value in sorted(session.seconds.items())})
 
 
 def judge(text: str, pool: Pool, emit: Emit) -> None:

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -102,6 +103,7 @@ class Zygote:
         self.ended: dict[int, int] = {}
         self.started: dict[int, int] = {}
         self.next = 0
+        self.lock = threading.RLock()
         self.hello: dict[str, Any] | None = None
         self.seconds = seconds
 
@@ -111,7 +113,11 @@ class Zygote:
         return LaunchError(f"{what}: {said.strip()[-1500:]}")
 
     def receive(self, timeout: float) -> bool:
-        """Takes one message; False when none came in time."""
+        """Takes one message; False when none came in time. Hosts are started from several threads."""
+        with self.lock:
+            return self._receive(timeout)
+
+    def _receive(self, timeout: float) -> bool:
         ready, _, _ = select.select([self.channel], [], [], timeout)
         if not ready:
             return False
@@ -139,15 +145,17 @@ class Zygote:
     def fork(self, request: dict[str, Any], fds: Sequence[int], seconds: float = 20) -> tuple[int, int]:
         """A new host: its pid in the zygote's namespace, and in ours."""
         self.ready()
-        self.next += 1
-        message = json.dumps({"op": "start", "id": self.next, **request}).encode()
-        socket.send_fds(self.channel, [message], list(fds))
-        deadline = time.monotonic() + seconds
-        while self.next not in self.started:
-            if time.monotonic() > deadline:
-                raise self._fail("no host was started")
-            self.receive(0.5)
-        inner = self.started.pop(self.next)
+        with self.lock:
+            self.next += 1
+            own = self.next
+            message = json.dumps({"op": "start", "id": own, **request}).encode()
+            socket.send_fds(self.channel, [message], list(fds))
+            deadline = time.monotonic() + seconds
+            while own not in self.started:
+                if time.monotonic() > deadline:
+                    raise self._fail("no host was started")
+                self._receive(0.5)
+            inner = self.started.pop(own)
         return inner, self.outer(inner)
 
     def outer(self, inner: int) -> int:

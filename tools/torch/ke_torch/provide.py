@@ -31,8 +31,21 @@ def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def provide_inputs(subject: Subject, request: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """What the request's provider gives: `(args, kwargs)`, or a constructor's arguments; and what is to be told about it."""
+def provide_inputs(subject: Subject, request: dict[str, Any], device: torch.device) -> tuple[Any, dict[str, Any]]:
+    """What the request's provider gives: `(args, kwargs)`, or a constructor's arguments; and what is to be told about it.
+
+    On a device the problem's code draws there, where it can: gigabytes of numbers take the processor seconds.
+    """
+    if device.type != "cpu" and request["provider"] != "opinfo":
+        try:
+            with device:
+                return _provide(subject, request)
+        except (RuntimeError, TypeError, ValueError):
+            pass
+    return _provide(subject, request)
+
+
+def _provide(subject: Subject, request: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     provider = request["provider"]
     seed_all(request["seed"])
     if provider == "get_inputs":

@@ -44,18 +44,28 @@ class Reference:
     """The hosts that tell what is right: eager in the problem's type, and the oracle in float64 where that works."""
 
     def __init__(self, session: Session) -> None:
-        self.session = session
-        self.eager: HostClient = session.start("reference", "eager")
-        self.oracle: HostClient | None = None
+        self.session, warm = session, session.warm
+        kept, wide = warm.take("reference"), warm.take("oracle")
+        wanted = session.job.oracle == "float64"
+        if kept is None:
+            session.prestart("reference", "eager")
+        if wanted and wide is None and not warm.no_oracle:
+            session.prestart("oracle", "float64")
+        self.eager: HostClient = kept or session.start("reference", "eager")
+        session.keep(self.eager, "reference")
+        self.oracle: HostClient | None = wide if wanted else None
         self._no_oracle = ""
-        if session.job.oracle == "float64":
-            self._start_oracle()
-        else:
+        if not wanted:
             self._without("the job asks for it")
+        elif warm.no_oracle:
+            self._without(warm.no_oracle)
+        elif self.oracle is None:
+            self._start_oracle()
 
     def _start_oracle(self) -> None:
         try:
             self.oracle = self.session.start("oracle", "float64", double=True)
+            self.session.keep(self.oracle, "oracle")
         except HostFailure as failure:
             self._without(failure.message)
 
@@ -65,12 +75,14 @@ class Reference:
         self.oracle = None
         if not self._no_oracle:
             self._no_oracle = why
+            self.session.warm.no_oracle = "" if self.session.job.oracle == "eager" else why
             self.session.emit("oracle", kind="eager", reason=why[-500:])
 
     def restart(self) -> None:
         """New hosts, after one of them died of what it was asked."""
         self.session.stop(self.eager)
         self.eager = self.session.start("reference", "eager")
+        self.session.keep(self.eager, "reference")
         if self.session.weights.names:
             self.session.set_weights(self.eager, self.session.weights.tensors)
         if self.oracle is not None:
@@ -99,8 +111,10 @@ class Reference:
         if session.job.backward:
             found = self.eager.call(key, None, recipe=recipe, seed=session.build_seed, backward=False, destinations=destinations)
             forward = self.eager.collect(found, 1 << 40)
-            generator = torch.Generator().manual_seed(session.derive("cotangents", key))
-            cotangents = [torch.randn(t.shape, generator=generator, dtype=torch.float32).to(t.dtype) for t in forward.tensors]
+            generator, home = session.generator("cotangents", key), session.home
+            cotangents = [
+                torch.randn(t.shape, generator=generator, dtype=torch.float32, device=home).to(t.dtype) for t in forward.tensors
+            ]
         _, eager = session.ask(self.eager, recipe, 1 << 40, key, cotangents, destinations=destinations)
         want, allowed, own = eager.tensors, 1.0, 0.0
         if self.oracle is not None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -14,60 +16,13 @@ from .draws import Draw, Role, cast_draw, describe_draw
 from .events import Emit
 from .formats import Workload
 from .job import Job
-from .launch import LaunchError, Zygote, environment
+from .launch import LaunchError
+from .warm import Pool, Weights
 
 LIMITS = {"address_space": 0, "cpu_seconds": 600, "file_bytes": 8 << 30, "processes": 0}
 CPU_ADDRESS_SPACE = 24 << 30
 INPUT_LIMIT = 64 << 30
-
-
-class Pool:
-    """Warm processes, kept from job to job: one for what is ours and the problem's, one for candidates."""
-
-    def __init__(self) -> None:
-        self._zygotes: dict[tuple[Any, ...], Zygote] = {}
-
-    def get(self, kind: str, job: Job) -> Zygote:
-        """A warm process for this kind of host in the job's sandbox."""
-        device = "cpu" if job.device == "cpu" else "cuda"
-        # The operators' samples come from a process that sees no device: importing their database may touch one.
-        device = "cpu" if kind == "samples" else device
-        extra_modules = (
-            ["ke_torch.opinfo"] if kind == "samples" else ["torch.fx.experimental.symbolic_shapes"] if job.backward else []
-        )
-        preload = (*(job.preload if kind != "samples" else ()), "ke_torch.host", *extra_modules)
-        sandbox = job.sandbox if kind == "candidate" or not job.trusted_sandbox else job.trusted_sandbox
-        key = (kind, device, sandbox, job.threads, preload, job.cache_folder if kind == "trusted" else None)
-        found = self._zygotes.get(key)
-        if found is not None and found.process.poll() is not None:
-            found.close()
-            found = None
-        if found is None:
-            extra = {"TORCHINDUCTOR_COMPILE_THREADS": "1"} if kind == "trusted" else {}
-            if kind == "trusted" and job.cache_folder is not None:
-                extra["TORCHINDUCTOR_CACHE_DIR"] = job.cache_folder
-            found = self._zygotes[key] = Zygote(sandbox, environment(device, job.threads, extra), preload)
-        return found
-
-    def discard(self, zygote: Zygote) -> None:
-        """Gives up a warm process that is in no good state."""
-        self._zygotes = {k: z for k, z in self._zygotes.items() if z is not zygote}
-        zygote.close()
-
-    def close(self) -> None:
-        """Ends all."""
-        for zygote in self._zygotes.values():
-            zygote.close()
-        self._zygotes.clear()
-
-
-@dataclass
-class Weights:
-    """The state that all hosts have."""
-
-    names: list[str] = field(default_factory=list)
-    parameters: list[bool] = field(default_factory=list)
-    tensors: list[torch.Tensor] = field(default_factory=list)
+JUDGE_MEMORY = 4 << 30
 
 
 class Session:
@@ -76,9 +31,7 @@ class Session:
     def __init__(self, job: Job, pool: Pool, emit: Emit) -> None:
         self.job, self.pool, self.emit = job, pool, emit
         self.seed = secrets.randbits(62) if job.seed is None else job.seed
-        self.build_seed = self.derive("weights", 0)
-        self.init: Draw = Draw({"u": []}, [])
-        self.weights = Weights()
+        self.warm = pool.warm(job, self.derive("weights", 0))
         self.weights_by = "none"
         self.hosts: list[HostClient] = []
         self.device: dict[str, Any] = {}
@@ -86,6 +39,34 @@ class Session:
         self.missing: list[str] = []
         # Started beside each other: each imports torch.
         self.trusted, self.untrusted = pool.get("trusted", job), pool.get("candidate", job)
+        self.home = torch.device("cpu" if job.device == "cpu" or not torch.cuda.is_available() else job.device)
+        self.seconds: dict[str, float] = {}
+        self.scratch = secrets.token_hex(8)
+        self.threads = ThreadPoolExecutor(8)
+        self.launched: dict[str, list[Future[HostClient]]] = {}
+
+    @property
+    def build_seed(self) -> int:
+        """What modules are made with; the same in all jobs about a problem whose hosts are kept."""
+        return self.warm.build_seed
+
+    @property
+    def weights(self) -> Weights:
+        """The problem's own."""
+        return self.warm.weights
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Counts where the time goes."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - start
+
+    def generator(self, purpose: str, index: int) -> torch.Generator:
+        """Secret numbers where the judge's tensors are."""
+        return torch.Generator(self.home).manual_seed(self.derive(purpose, index))
 
     def derive(self, purpose: str, index: int) -> int:
         """A secret number for a purpose."""
@@ -106,6 +87,8 @@ class Session:
             "device": job.device,
             "threads": job.threads,
             "cache": job.candidate_cache if own else None,
+            # What a candidate compiles when it runs is compiled once a job.
+            "shared": self.scratch if own and job.device != "cpu" else None,
             "limits": {
                 **limits,
                 "uid": job.uid if own or job.uid == 0 else job.trusted_uid or job.uid + 10000,
@@ -114,54 +97,91 @@ class Session:
             },
         }
 
-    def start(self, role: str, name: str, wrap: str = "eager", double: bool = False) -> HostClient:
-        """A new host with its subject built and its weights loaded.
+    def prestart(self, role: str, name: str, wrap: str = "eager") -> None:
+        """Begins to start a host of this name, beside what else is done; `start` takes it."""
+        if self.job.device != "cpu":
+            self.launched.setdefault(f"{role}/{name}", []).append(self.threads.submit(self._launch, role, name, wrap))
 
-        @raises HostFailure when the subject cannot be; LaunchError when no host can.
-        """
-        job = self.job
-        own = role == "candidate"
-        zygote = self.untrusted if own else self.trusted
+    def _launch(self, role: str, name: str, wrap: str) -> HostClient:
+        """A process with its device open and its source loaded."""
+        job, own = self.job, role == "candidate"
         seconds = {"load": job.load_seconds, "call": job.call_seconds}
         if wrap == "compile":
             # It compiles in its first call.
             seconds = dict.fromkeys(seconds, job.compile_seconds)
-        host = HostClient(zygote, role, name, self._request(role), seconds)
+        host = HostClient(self.untrusted if own else self.trusted, role, name, self._request(role), seconds, self.home)
         self.hosts.append(host)
-        self.device = dict(host.hello.get("device") or {})
-        self.missing = [str(m) for m in host.hello.get("missing") or []]
-        if own:
-            self.confinement = [str(c) for c in host.hello.get("confinement") or []]
         try:
-            self._prepare(host, own, wrap, double)
+            files, subject = job.problem.files, job.problem.subject
+            if own:
+                assert job.candidate is not None
+                files, subject = job.candidate.files, job.candidate.subject
+            blobs = [
+                torch.frombuffer(bytearray(d), dtype=torch.uint8) if d else torch.empty(0, dtype=torch.uint8) for _, d in files
+            ]
+            host.request("load", blobs, files=[n for n, _ in files], subject=subject)
         except HostFailure as failure:
-            if failure.code == "exception":
-                failure.code = "load_failed"
-            host.failed = failure  # type: ignore[attr-defined]
+            failure.host = host
+            failure.code = "load_failed" if failure.code == "exception" else failure.code
             raise
         return host
 
-    def _prepare(self, host: HostClient, own: bool, wrap: str, double: bool) -> None:
-        job = self.job
-        files, subject = job.problem.files, job.problem.subject
+    def start(self, role: str, name: str, wrap: str = "eager", double: bool = False) -> HostClient:
+        """A host with its subject built and its weights loaded.
+
+        @raises HostFailure (its `host` is the one) when the subject cannot be; LaunchError when no host can.
+        """
+        with self.phase("start"):
+            waiting = self.launched.get(f"{role}/{name}")
+            host = waiting.pop(0).result() if waiting else self._launch(role, name, wrap)
+        own = role == "candidate"
+        self.device = dict(host.hello.get("device") or {})
+        self.missing = [str(m) for m in host.hello.get("missing") or []]
+        if host.why_not_boxed:
+            self.missing.append(f"device memory between processes: {host.why_not_boxed}")
         if own:
-            assert job.candidate is not None
-            files, subject = job.candidate.files, job.candidate.subject
-        blobs = [torch.frombuffer(bytearray(d), dtype=torch.uint8) if d else torch.empty(0, dtype=torch.uint8) for _, d in files]
-        host.request("load", blobs, files=[n for n, _ in files], subject=subject)
-        if job.problem.constructor and not self.init.tree["u"] and host.role == "reference":
+            self.confinement = [str(c) for c in host.hello.get("confinement") or []]
+        try:
+            with self.phase("build"):
+                self._prepare(host, own, wrap, double)
+        except HostFailure as failure:
+            failure.host = host
+            failure.code = "load_failed" if failure.code == "exception" else failure.code
+            raise
+        return host
+
+    def start_all(self, wanted: Sequence[tuple[str, str, str]]) -> list[HostClient]:
+        """Several hosts at once: role, name, wrap."""
+        futures = [self.threads.submit(self.start, *one) for one in wanted]
+        first: BaseException | None = None
+        made = []
+        for future in futures:
+            try:
+                made.append(future.result())
+            except (HostFailure, LaunchError) as error:
+                first = first or error
+        if first is not None:
+            raise first
+        return made
+
+    def _prepare(self, host: HostClient, own: bool, wrap: str, double: bool) -> None:
+        job, warm = self.job, self.warm
+        if job.problem.constructor and not warm.init.tree["u"] and host.role == "reference":
             answer = host.request("provide", provider="get_init_inputs", seed=self.build_seed, arguments={})
-            self.init = Draw({"u": answer["tree"].get("l", answer["tree"].get("u"))}, host.given(INPUT_LIMIT))
+            warm.init = Draw({"u": answer["tree"].get("l", answer["tree"].get("u"))}, host.given(answer, INPUT_LIMIT))
+        where = warm.where if host.role != "reference" else "cpu" if job.device == "cpu" else "device"
         dtype = "float64" if double else job.dtype
-        host.request(
-            "build", self.init.tensors, given=len(self.init.tensors), init=self.init.tree, seed=self.build_seed,
-            dtype=dtype, wrap=wrap, cast_init=double,
+        answer = host.request(
+            "build", warm.init.tensors, given=len(warm.init.tensors), init=warm.init.tree, seed=self.build_seed,
+            dtype=dtype, wrap=wrap, cast_init=double, where=where,
         )  # fmt: skip
+        if host.role == "reference":
+            warm.where = str(answer.get("where", "cpu"))
         if not job.problem.constructor:
             return
         if host.role == "reference" and not self.weights.names:
             answer = host.request("weights")
-            self.weights = Weights(list(answer["names"]), list(answer["parameters"]), host.given(INPUT_LIMIT))
+            warm.weights = Weights(list(answer["names"]), list(answer["parameters"]), host.given(answer, INPUT_LIMIT))
             return
         if not self.weights.names:
             return
@@ -186,6 +206,7 @@ class Session:
         request = {**self._request("provider"), "device": "cpu"}
         seconds = {"load": self.job.load_seconds, "call": self.job.call_seconds}
         host = HostClient(self.pool.get("samples", self.job), "provider", "samples", request, seconds)
+        host.home = self.home
         self.hosts.append(host)
         host.request("load", [], files=[], subject=self.job.problem.subject)
         return host
@@ -194,12 +215,13 @@ class Session:
         """Fresh inputs from a secret seed; None where the workload turns out not to exist."""
         seed = self.derive(f"inputs/{workload.uuid}", index)
         if workload.provider is None:
-            return cast_draw(describe_draw(workload, seed), self.job.dtype)
+            made = describe_draw(workload, seed)
+            return cast_draw(Draw(made.tree, [t.to(self.home) for t in made.tensors]), self.job.dtype)
         host = self.provider() if workload.provider == "opinfo" else reference
         answer = host.request("provide", provider=workload.provider, seed=seed, arguments=workload.arguments)
         if answer["tree"] == {"n": 0}:
             return None
-        return cast_draw(Draw(answer["tree"], host.given(INPUT_LIMIT)), self.job.dtype)
+        return cast_draw(Draw(answer["tree"], host.given(answer, INPUT_LIMIT)), self.job.dtype)
 
     def give(self, host: HostClient, draws: Sequence[Draw], roles: Sequence[Role], double: bool = False) -> None:
         """Hands draws of one structure to a host."""
@@ -242,13 +264,31 @@ class Session:
 
     def stop(self, host: HostClient) -> None:
         """Ends one host."""
-        host.close()
+        self.warm.drop(host)
         self.hosts = [h for h in self.hosts if h is not host]
 
+    def keep(self, host: HostClient, name: str) -> None:
+        """Lets a trusted host live on for the next job about this problem."""
+        self.warm.hosts[name] = host
+
     def close(self) -> None:
-        """Ends all hosts; what is left in a candidate's sandbox goes with its warm process."""
+        """Ends all hosts but those that are kept."""
+        for waiting in self.launched.values():
+            for future in waiting:
+                future.exception()
+        self.launched.clear()
+        if self.warm.spoiled:
+            self.warm.close()
         for host in list(self.hosts):
-            self.stop(host)
+            if not any(host is kept for kept in self.warm.hosts.values()):
+                self.stop(host)
+
+    def end(self) -> None:
+        """Ends the job's part of this process."""
+        self.close()
+        self.threads.shutdown(wait=False)
+        if self.home.type != "cpu" and torch.cuda.memory_reserved(self.home) > JUDGE_MEMORY:
+            torch.cuda.empty_cache()
 
 
 __all__ = ["HostFailure", "LaunchError", "Pool", "Session"]

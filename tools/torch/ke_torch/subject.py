@@ -88,11 +88,24 @@ class Subject:
                 raise SubjectError(f"{spec['file']} defines no {spec['entry']}")
         self.function: Callable[..., Any] | None = None if spec["kind"] == "module" else self.entry
 
-    def build(self, arguments: Sequence[Any], seed: int, dtype: torch.dtype | None, wrap: str) -> None:
-        """Makes the module under a seed (functions need nothing), and wraps it where the baseline is a compiled one."""
-        if self.spec["kind"] == "module":
+    def _make(self, arguments: Sequence[Any], seed: int, where: str) -> tuple[Any, str]:
+        """The module, its weights drawn on the device where that works; and where they were."""
+        if where != "cpu":
             torch.manual_seed(seed)
-            made = self.entry(*arguments)
+            try:
+                with self.device.device:
+                    return self.entry(*arguments), where
+            except Exception:
+                # Whatever it was, the processor's way decides, and its error is the one that is told.
+                pass
+        torch.manual_seed(seed)
+        return self.entry(*arguments), "cpu"
+
+    def build(self, arguments: Sequence[Any], seed: int, dtype: torch.dtype | None, wrap: str, where: str = "cpu") -> str:
+        """Makes the module under a seed (functions need nothing), and wraps it where the baseline is a compiled one."""
+        made_on = where
+        if self.spec["kind"] == "module":
+            made, made_on = self._make(arguments, seed, where)
             if not isinstance(made, torch.nn.Module):
                 raise SubjectError(f"{self.spec['entry']} is no torch.nn.Module")
             self.module = made.to(self.device.device)
@@ -102,6 +115,7 @@ class Subject:
         if wrap == "compile":
             mode = "max-autotune-no-cudagraphs" if self.device.kind == "cuda" else "default"
             self.function = torch.compile(self.function, mode=mode)
+        return made_on
 
     def weights(self) -> list[tuple[str, torch.Tensor, bool]]:
         """Names and tensors of the state, and whether each is a parameter."""

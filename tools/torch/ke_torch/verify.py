@@ -60,6 +60,7 @@ class Verification:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        session.prestart("candidate", session.job.name)
         self.reference = Reference(session)
         self.candidate: HostClient | None = None
         self.deaths = 0
@@ -88,7 +89,7 @@ class Verification:
             self.passed[workload.uuid] = False
             return
         roles = [role_of(t) for t in first.tensors]
-        generator = torch.Generator().manual_seed(session.derive(f"trials/{workload.uuid}", 0))
+        generator = session.generator(f"trials/{workload.uuid}", 0)
         wanted = session.job.trials
         trials: list[tuple[str, Draw]] = [("fresh", first), ("fresh again", second)]
         if any(r.scale for r in roles):
@@ -105,8 +106,9 @@ class Verification:
         session, reference, uuid = self.session, self.reference, state.workload.uuid
         plain = name.startswith("fresh")
         try:
-            reference.give([draw], roles)
-            truth = reference.truth({"draw": 0}, 0, draw.tensors, state.workload)
+            with session.phase("reference"):
+                reference.give([draw], roles)
+                truth = reference.truth({"draw": 0}, 0, draw.tensors, state.workload)
         except HostFailure as failure:
             if plain and not state.workload.optional:
                 session.report(reference.eager, failure, uuid)
@@ -149,22 +151,26 @@ class Verification:
         try:
             if host is None:
                 host = self.candidate = session.start("candidate", session.job.name)
-            if not repeat:
-                session.give(host, [draw], roles)
-            _, got = session.ask(
-                host, {"draw": 0}, truth.limit, 0, truth.cotangents, poison=truth.sizes, destinations=state.workload.destinations
-            )  # fmt: skip
+            with session.phase("call"):
+                if not repeat:
+                    session.give(host, [draw], roles)
+                _, got = session.ask(
+                    host, {"draw": 0}, truth.limit, 0, truth.cotangents, poison=truth.sizes,
+                    destinations=state.workload.destinations,
+                )  # fmt: skip
         except HostFailure as failure:
-            host = host or session.hosts[-1]
+            host = host or failure.host
             state.failures += 1
             self.deaths += 1
             state.hopeless = self.deaths > 1 or failure.code in ("call_timeout", "load_timeout", "load_failed")
             self.deaths += 10 * (failure.code in ("call_timeout", "load_timeout", "load_failed"))
-            session.stop(host)
-            session.report(host, failure, uuid)
+            if host is not None:
+                session.stop(host)
+                session.report(host, failure, uuid)
             self.candidate = None
             return None
-        d = judge_answer(session, truth, got, draw.tensors)
+        with session.phase("compare"):
+            d = judge_answer(session, truth, got, draw.tensors)
         state.worst = max(state.worst, d.worst / truth.allowed)
         if not d.ok:
             state.failures += 1
@@ -196,6 +202,7 @@ class Verification:
                 session.set_weights(self.candidate, weights.tensors)
         except HostFailure as failure:
             state.failures += 1
+            session.warm.spoiled = True
             session.report(self.candidate or self.reference.eager, failure, state.workload.uuid)
 
     def finish(self, state: State) -> None:

@@ -37,6 +37,24 @@ def _preload(names: list[str]) -> list[str]:
     return missing
 
 
+def _seed_triton() -> str:
+    """What every process that compiles with Triton would do again: the hash of its own files, and its helper module.
+
+    Answers the folder where that is, or nothing. The device is not touched.
+    """
+    if "triton" not in sys.modules or os.environ.get("TRITON_INTERPRET") == "1":
+        return ""
+    folder = tempfile.mkdtemp(prefix="ke-host-seed-")
+    os.environ["TRITON_CACHE_DIR"] = folder
+    try:
+        importlib.import_module("triton.runtime.cache").triton_key()
+        importlib.import_module("triton.backends.nvidia.driver").CudaUtils()
+    except Exception as error:
+        print(f"ke-zygote: Triton is not prepared: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    del os.environ["TRITON_CACHE_DIR"]
+    return folder
+
+
 def _children(pid: int) -> list[int]:
     try:
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
@@ -52,6 +70,7 @@ class Zygote:
         self.channel = channel
         self.folders: dict[int, str] = {}
         self.shared: tuple[str, str] = ("", "")
+        self.seed = ""
         self.strangers = False
 
     def serve(self) -> None:
@@ -90,6 +109,8 @@ class Zygote:
             os.chown(folder, request["limits"]["uid"], request["limits"]["uid"])
         if request.get("shared") and not request.get("cache"):
             request["cache"] = self.share(request["shared"], request["limits"]["uid"])
+        if request.get("cache") and self.seed:
+            self.sow(f"{request['cache']}/triton", request["limits"]["uid"])
         pid = os.fork()
         if pid == 0:
             self.child(request, fds, folder)
@@ -106,6 +127,17 @@ class Zygote:
             if uid != 0:
                 os.chown(self.shared[1], uid, uid)
         return self.shared[1]
+
+    def sow(self, cache: str, uid: int) -> None:
+        """Puts what is there for all into a cache that is new."""
+        if os.path.exists(cache):
+            return
+        with contextlib.suppress(OSError, shutil.Error):
+            shutil.copytree(self.seed, cache)
+            for place, _, files in os.walk(cache):
+                for path in (place, *(os.path.join(place, name) for name in files)):
+                    if uid != 0:
+                        os.chown(path, uid, uid)
 
     def unshare(self) -> None:
         """Removes it."""
@@ -189,8 +221,10 @@ def main() -> int:
     torch.set_num_threads(1)
     missing = _preload(sys.argv[2:])
     zygote = Zygote(channel)
+    zygote.seed = _seed_triton()
     zygote.say({"ready": os.getpid(), "missing": missing, "torch": torch.__version__})
     zygote.serve()
+    shutil.rmtree(zygote.seed, ignore_errors=True)
     # Nothing is left to do, and taking torch down in good order takes a second.
     os._exit(0)
 

@@ -1,0 +1,89 @@
+"""Queued timing from the judge's side, with hosts whose queue runs on the processor."""
+
+import random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ke_torch import batches
+from ke_torch.bench import baseline_names, baseline_start
+from ke_torch.client import HostFailure
+from ke_torch.draws import role_of
+from ke_torch.job import read_job
+from ke_torch.reference import Reference
+from ke_torch.report import Bench
+from ke_torch.session import Pool, Session
+from ke_torch.thermal import Thermal
+
+PROBLEM = """
+import torch
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.rand(64, 64))
+    def forward(self, x, k):
+        return torch.relu(x @ self.weight) + k
+def get_inputs(): return [torch.rand(200, 64), torch.arange(200).view(200, 1)]
+def get_init_inputs(): return []
+"""
+HONEST = PROBLEM.replace("class Model(", "class ModelNew(")
+REPEATS = HONEST.replace(
+    "return torch.relu",
+    "self.n = getattr(self, 'n', 0) + 1\n        if self.n > 6: return self.last.clone()\n        self.last = torch.relu",
+).replace("+ k\n", "+ k\n        return self.last\n")
+RAISES = HONEST.replace(
+    "return torch.relu", "self.n = getattr(self, 'n', 0) + 1\n        if self.n > 6: 1 / 0\n        return torch.relu"
+)
+
+
+def measure(source: str, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    events: list[dict[str, Any]] = []
+    monkeypatch.setattr(batches, "MOST", 6)
+    job = read_job(
+        {
+            "mode": "benchmark", "problem": {"format": "kernelbench", "source": PROBLEM}, "candidate": {"source": source},
+            "preload": ["tests.fake_queue"], "budget_seconds": 1, "rounds": 8,
+        }
+    )  # fmt: skip
+    pool = Pool()
+    session = Session(job, pool, lambda event, **fields: events.append({"event": event, **fields}))
+    try:
+        reference = Reference(session)
+        assert reference.eager.queued
+        workload = job.problem.workloads[0]
+        draws = [d for k in range(3) if (d := session.draw(reference.eager, workload, k)) is not None]
+        m = Bench(workload, draws, [role_of(t) for t in draws[0].tensors], baseline_names(job))
+        reference.give(draws, m.roles)
+        candidates = session.start_all([("candidate", job.name, "eager")] * 2)
+        baselines = session.start_all([baseline_start(n) for n in m.names])
+        for host in [*candidates, *baselines]:
+            session.give(host, draws, m.roles)
+        tools = SimpleNamespace(names=m.names, reference=reference, random=random.Random(1), thermal=Thermal("cpu"))
+        batches.Queued(session, m, candidates, baselines, tools).run()
+    except batches.Wrong:
+        events.append({"event": "stopped"})
+    finally:
+        session.end()
+        pool.close()
+    return events
+
+
+def test_an_honest_copy_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    (timed,) = [e for e in measure(HONEST, monkeypatch) if e["event"] == "benchmarked"]
+    (eager,) = timed["baselines"]
+    assert eager["low"] < eager["ratio"] < eager["high"] and timed["rounds"] >= batches.LEAST_ROUNDS
+    assert timed["compared"] >= 8 and timed["checked"] >= 2 and timed["candidate"]["samples"] > 10
+    assert timed["clocks"]["mode"] == "queued" and timed["generations"] == 2
+
+
+def test_an_answer_of_an_earlier_queued_call_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = measure(REPEATS, monkeypatch)
+    assert [e["code"] for e in events if e["event"] == "wrong"] == ["timed_output_wrong"] and events[-1]["event"] == "stopped"
+
+
+def test_an_exception_in_a_queued_call_names_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(HostFailure) as found:
+        measure(RAISES, monkeypatch)
+    assert found.value.code == "exception" and found.value.host is not None and found.value.host.role == "candidate"
+    assert "ZeroDivisionError" in found.value.message
