@@ -1,6 +1,7 @@
 /**
  * The index at the size of many manuals: LLVM's pages again and again, with other numbers and mnemonics. Build, size, warm queries
- * through the service and through the MCP tool, opening in a new process, and what the graph finds of the true neighbours.
+ * through the service and through the MCP tool, opening in a new process, and what the vector indexes find of the true neighbours.
+ * All of it for the default embedder, and again for a learned one with dense vectors.
  */
 import { execFileSync } from "node:child_process";
 import {
@@ -20,10 +21,8 @@ import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { stringify } from "yaml";
 import { z } from "zod";
-import type { KnowledgeQuery, KnowledgeStatus } from "../../../src/domain/index.ts";
+import type { KnowledgeQuery } from "../../../src/domain/index.ts";
 import { chooseEmbedder } from "../../../src/knowledge/dense/choose.ts";
-import { HnswIndex } from "../../../src/knowledge/dense/hnsw.ts";
-import type { IndexReader } from "../../../src/knowledge/index/reader.ts";
 import { IndexStore } from "../../../src/knowledge/index/store.ts";
 import { cutIntoParts } from "../../../src/knowledge/ingest/parts.ts";
 import { splitMarkdown } from "../../../src/knowledge/sections/markdown.ts";
@@ -35,14 +34,12 @@ import { llvmPages, type Page } from "./corpus-llvm.ts";
 import { quantile } from "./metrics.ts";
 import { context } from "./ours.ts";
 import { type LabelledQuery, loadQueries } from "./queries.ts";
+import { indexRecall, type Recall } from "./recall.ts";
+import { writeStaticModel } from "./static-model.ts";
 
 const SIZES = [10_000, 100_000];
 const ROUNDS = 5;
 const COLD_STARTS = 5;
-const NEIGHBOURS = 10;
-const SECTIONS_ASKED = 300;
-/** A neighbour as near as the tenth is as good: copies have many equals. */
-const EQUAL = 1e-6;
 const TARGETS_MS = { p99: 60, cold: 300 };
 
 /** The same for a text and a copy, and well spread. */
@@ -128,9 +125,8 @@ function threadTime(pid: number): number | undefined {
   }
 }
 
-function timesRow({ asked, times, processor }: Times, through: string, sections: number): Row {
+function timesRow({ asked, times, processor }: Times, through: string): Row {
   return {
-    sections,
     through,
     asked,
     queries: times.length,
@@ -186,16 +182,31 @@ async function timed(
   return result;
 }
 
-/** Through a server as a client starts it. */
-async function overMcp(home: string, root: string, queries: readonly LabelledQuery[]): Promise<Times[]> {
+/** The environment of a process with this embedder. */
+function environmentOf(embedder: string): Record<string, string> {
   const env = Object.fromEntries(
     Object.entries(process.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
   );
+  return { ...env, KERNELEVOLVE_EMBEDDER: embedder };
+}
+
+interface Installed {
+  readonly home: string;
+  readonly root: string;
+  /** As KERNELEVOLVE_EMBEDDER names it. */
+  readonly embedder: string;
+}
+
+/** Through a server as a client starts it. */
+async function overMcp(
+  { home, root, embedder }: Installed,
+  queries: readonly LabelledQuery[],
+): Promise<Times[]> {
   const transport = new StdioClientTransport({
     command: process.execPath,
     args: [join(root, "src", "main.ts"), "serve"],
     cwd: home,
-    env: { ...env, KERNELEVOLVE_HOME: home },
+    env: { ...environmentOf(embedder), KERNELEVOLVE_HOME: home },
     stderr: "ignore",
   });
   const client = new Client({ name: "bench", version: "1" });
@@ -218,79 +229,15 @@ async function overMcp(home: string, root: string, queries: readonly LabelledQue
   }
 }
 
-interface Recall {
-  /** Of phrasings of questions, and of sections taken as questions. */
-  readonly questions: number;
-  readonly sections: number;
-  readonly asked: number;
-  readonly graph_seconds: number;
-  readonly exact_p50_ms: number;
-  readonly graph_p50_ms: number;
-}
-
-/** Share of the ten nearest that the graph finds. */
-async function graphRecall(reader: IndexReader, queries: readonly LabelledQuery[]): Promise<Recall> {
-  const exact = reader.exact();
-  const { dimension, id } = reader.manifest.embedder;
-  const started = performance.now();
-  let graph: HnswIndex;
-  if (reader.manifest.vectors === "hnsw") graph = await reader.graph();
-  else {
-    graph = await HnswIndex.create({ embedder: id, dimension, capacity: exact.count });
-    for (const [row, label] of exact.labels.entries()) {
-      graph.add(label, exact.vectors.subarray(row * dimension, (row + 1) * dimension));
-    }
-  }
-  const graph_seconds = (performance.now() - started) / 1000;
-  const source = chooseEmbedder({});
-  const state = readFileSync(join(reader.folder, "embedder.bin"));
-  const embedder = await source.open(new Uint8Array(state), context.signal);
-  const asked = await embedder.embed(
-    queries.flatMap(({ query, alternatives }) => [query, ...alternatives]),
-    "query",
-    context.signal,
-  );
-  const sections: Float32Array[] = [];
-  const step = Math.max(1, Math.floor(exact.count / SECTIONS_ASKED));
-  for (let row = 0; row < exact.count; row += step) {
-    sections.push(exact.vectors.slice(row * dimension, (row + 1) * dimension));
-  }
-  const scans: number[] = [];
-  const walks: number[] = [];
-  const recallOf = (vectors: readonly Float32Array[]): number => {
-    let found = 0;
-    let all = 0;
-    for (const vector of vectors) {
-      const began = performance.now();
-      const truth = exact.search(vector, NEIGHBOURS);
-      const between = performance.now();
-      const got = graph.search(vector, NEIGHBOURS);
-      walks.push(performance.now() - between);
-      scans.push(between - began);
-      const least = (truth.at(-1)?.similarity ?? 1) - EQUAL;
-      found += got.filter((one) => one.similarity >= least).length;
-      all += truth.length;
-    }
-    return Number((found / all).toFixed(4));
-  };
-  return {
-    questions: recallOf(asked),
-    sections: recallOf(sections),
-    asked: asked.length + sections.length,
-    graph_seconds: Number(graph_seconds.toFixed(1)),
-    exact_p50_ms: Number(median(scans).toFixed(2)),
-    graph_p50_ms: Number(median(walks).toFixed(2)),
-  };
-}
-
 const coldSchema = z.object({ opened: z.number(), answered: z.number(), rss_mib: z.number() });
 
-function coldOpen(home: string, root: string): z.infer<typeof coldSchema> {
+function coldOpen({ home, root, embedder }: Installed): z.infer<typeof coldSchema> {
   const runs = Array.from({ length: COLD_STARTS }, () =>
     coldSchema.parse(
       JSON.parse(
         execFileSync(process.execPath, [join(import.meta.dirname, "open.ts"), home, root], {
           encoding: "utf8",
+          env: environmentOf(embedder),
           stdio: ["ignore", "pipe", "ignore"],
         }),
       ),
@@ -304,60 +251,70 @@ function coldOpen(home: string, root: string): z.infer<typeof coldSchema> {
 }
 
 interface Measured {
-  readonly status: KnowledgeStatus;
   readonly sizes: Row;
   readonly queries: Row[];
-  readonly recall: Recall;
+  readonly recall: (Recall & Row)[];
 }
 
-async function measure(pages: readonly Page[], wanted: number, folder: string): Promise<Measured> {
-  const home = join(folder, `home-${wanted}`);
-  const root = snapshot(join(folder, `snapshot-${wanted}`));
-  writeManuals(join(home, "documents"), pages, wanted);
+/** The manual's text, from which the model of dense vectors learns. */
+function learn(pages: readonly Page[], folder: string): string {
+  writeStaticModel(
+    folder,
+    pages.map((page) => page.markdown),
+  );
+  return `model2vec:${folder}`;
+}
+
+async function measure(installed: Installed): Promise<Measured> {
+  const { home, root, embedder } = installed;
   const targets = new Targets({ folders: [join(root, "hardware-docs")] });
-  const knowledge = new Knowledge({ home, roots: rootsOf(root), targets: () => targets.list() });
+  const source = chooseEmbedder({ KERNELEVOLVE_EMBEDDER: embedder });
+  const knowledge = new Knowledge({
+    home,
+    roots: rootsOf(root),
+    targets: () => targets.list(),
+    embedder: source,
+  });
   const queries = loadQueries("queries-llvm.json");
   const status = await knowledge.rebuild({ full: true }, context);
-  const n = status.sections;
-  process.stderr.write(`${n} sections built in ${status.build_seconds} s\n`);
+  const { sections } = status;
+  const [name = ""] = embedder.split(":");
+  const about = { sections, embedder: name };
+  process.stderr.write(`${sections} sections built with ${name} in ${status.build_seconds} s\n`);
   const service = await timed(process.pid, queries, async (query) => {
     await knowledge.search(query, context);
   });
   await knowledge.close();
-  const cold = coldOpen(home, root);
-  const mcp = await overMcp(home, root, queries);
+  const cold = coldOpen(installed);
+  const mcp = await overMcp(installed, queries);
   const store = new IndexStore({
     folder: join(home, "index"),
     roots: [],
     specs: async () => [],
-    vectors: { source: chooseEmbedder({}), kind: "auto" },
+    vectors: { source, kind: "auto" },
   });
   const reader = store.current();
   if (reader === undefined) throw new Error("the index cannot be opened again");
-  const recall = await graphRecall(reader, queries);
+  const recall = await indexRecall(reader, source, queries);
   await store.close();
   return {
-    status,
     sizes: {
-      sections: n,
+      ...about,
       documents: status.documents,
       vectors: status.vectors,
+      dimension: reader.manifest.embedder.dimension,
       build_s: status.build_seconds,
       index_mib: Math.round(bytesOf(join(home, "index")) / 2 ** 20),
       text_mib: Math.round(bytesOf(join(home, "documents")) / 2 ** 20),
       open_ms: cold.opened,
       cold_answer_ms: cold.answered,
       rss_mib: cold.rss_mib,
-      "graph recall@10, questions": recall.questions,
-      "graph recall@10, sections": recall.sections,
-      scan_p50_ms: recall.exact_p50_ms,
-      graph_p50_ms: recall.graph_p50_ms,
     },
     queries: [
-      ...service.map((times) => timesRow(times, "service", n)),
-      ...mcp.map((times) => timesRow(times, "MCP tool", n)),
+      ...service.map((times) => ({ ...about, ...timesRow(times, "service") })),
+      ...mcp.map((times) => ({ ...about, ...timesRow(times, "MCP tool") })),
     ],
-    recall,
+    recall: recall.map((one) => ({ ...about, ...one })),
   };
 }
 
@@ -388,10 +345,16 @@ try {
   const own = await shipped(folder);
   printTable("Index of what ships, built by the first search", [own]);
   const wanted = process.argv.slice(2).map(Number);
+  const dense = learn(pages, join(folder, "model"));
   const measured: Measured[] = [];
   for (const size of wanted.length > 0 ? wanted : SIZES) {
-    measured.push(await measure(pages, size, folder));
-    rmSync(join(folder, `home-${size}`), { recursive: true, force: true });
+    const home = join(folder, `home-${size}`);
+    const root = snapshot(join(folder, `snapshot-${size}`));
+    writeManuals(join(home, "documents"), pages, size);
+    for (const embedder of ["concept-hash", dense]) {
+      measured.push(await measure({ home, root, embedder }));
+    }
+    rmSync(home, { recursive: true, force: true });
   }
   printTable(
     "Index of repeated manuals",
@@ -402,13 +365,15 @@ try {
     `Warm queries (goal: p99 below ${TARGETS_MS.p99} ms, cold open below ${TARGETS_MS.cold} ms)`,
     rows,
   );
+  const recall = measured.flatMap((one) => one.recall);
+  printTable("Found of the ten nearest vectors (goal: 0.99), and how long one vector takes", recall);
   if (wanted.length === 0) {
     saveResult("retrieval-scale", {
       load: loadavg().map((value) => Number(value.toFixed(2))),
       shipped: own,
       sizes: measured.map((one) => one.sizes),
       queries: rows,
-      graph: measured.map((one) => one.recall),
+      recall,
     });
   }
 } finally {
