@@ -34,7 +34,7 @@ export function writeStaticModel(folder: string, texts: Iterable<string>): void 
   for (const word of documents.flat()) counts.set(word, (counts.get(word) ?? 0) + 1);
   const known = [...counts].filter(([, count]) => count >= LEAST_COUNT).map(([word]) => word);
   // Words that were not seen are spelled, letter by letter.
-  const letters = [..."abcdefghijklmnopqrstuvwxyz0123456789"];
+  const letters = "abcdefghijklmnopqrstuvwxyz0123456789".split("");
   const tokens = [...new Set([...known, ...letters, ...letters.map((letter) => `##${letter}`)])];
   const vocab = Object.fromEntries(tokens.map((token, id) => [token, id]));
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0);

@@ -28,17 +28,8 @@ def ask(judge: Driver, candidate: str, problem: str = NORM, **more: Any) -> list
 
 
 def test_the_reference_as_candidate_passes(judge: Driver) -> None:
-    events = (
-        ask(judge, NORM, candidate=None)
-        if False
-        else judge.ask(
-            {
-                "mode": "verify",
-                "problem": {"format": "kernelbench", "source": NORM},
-                "candidate": {"source": NORM, "entry": "Model"},
-            }
-        )
-    )
+    problem = {"format": "kernelbench", "source": NORM}
+    events = judge.ask({"mode": "verify", "problem": problem, "candidate": {"source": NORM, "entry": "Model"}})
     assert passed(events) and of(events, "weights")[0]["by"] == "state_dict"
     (verified,) = of(events, "verified")
     assert verified["oracle"] == "float64" and verified["deterministic"] and "seccomp" in verified["confinement"]
@@ -56,6 +47,19 @@ def test_other_names_get_their_weights_by_seed_and_it_is_said(judge: Driver) -> 
     events = ask(judge, linear.replace("Model(", "ModelNew(").replace("self.norm", "self.other"), linear)
     assert passed(events) and of(events, "weights")[0]["by"] == "seed"
     assert "weights changed in place" in of(events, "verified")[0]["skipped"]
+
+
+def test_where_float64_tells_nothing_the_baseline_in_its_own_type_does(judge: Driver) -> None:
+    # Other numbers are drawn in float64, as dropout does on some devices.
+    noise = NORM.replace("return self.norm(x)", "return self.norm(x) * torch.rand_like(x)")
+    own = noise.replace("Model(", "ModelNew(")
+    events = ask(judge, own, noise)
+    assert passed(events) and of(events, "verified")[0]["oracle"] == "eager"
+    assert "as large as its answer" in of(events, "oracle")[0]["reason"]
+    assert not passed(ask(judge, own.replace("torch.rand_like(x)", "torch.rand_like(x) * 1.1"), noise))
+    # Nothing is left where the baseline's own answers have nothing in common.
+    clock = NORM.replace("import torch", "import torch, time").replace("self.norm(x)", "self.norm(x) * (time.time_ns() % 977)")
+    assert not passed(ask(judge, clock.replace("Model(", "ModelNew("), clock))
 
 
 def test_gradients(judge: Driver) -> None:
