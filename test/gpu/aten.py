@@ -5,7 +5,7 @@ of --candidates are. Results are written after each, so that a run that is cut k
 
 Usage: python3 test/gpu/aten.py --reference --out FILE.json [--device cpu] [--dtype float32] [--samples 4]
        python3 test/gpu/aten.py --candidates test/gpu/candidates/aten --out FILE.json [--device cpu]
-Options for both: --only REGEX --shard 2/4 --seconds BUDGET --resume --trials N.
+Options for both: --only REGEX --jobs 8 --seconds BUDGET --resume --trials N.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from runs import TOOL, Record, Runner, outcome, shard_of
+from runs import TOOL, Record, Runner, outcome, spread
 
 ITSELF = """import torch
 
@@ -83,7 +83,7 @@ def main() -> int:
     parser.add_argument("--candidates", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--only", default="")
-    parser.add_argument("--shard", default="1/1")
+    parser.add_argument("--jobs", type=int, default=1, help="judges beside each other")
     parser.add_argument("--seconds", type=float, default=1e9, help="no case is begun after this time")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--dtype", default="float32")
@@ -93,26 +93,22 @@ def main() -> int:
     options = parser.parse_args()
     if options.reference == (options.candidates is not None):
         parser.error("name --reference or --candidates DIR")
-    record, runner, skipped = Record(options.out, options.resume), Runner(), {}
+    record, skipped = Record(options.out, options.resume), {}
     part = "reference" if options.reference else "candidates"
     if options.reference:
         names, skipped = reference_overloads(options.dtype)
     else:
         names = sorted(path.stem.replace("__", ".") for path in options.candidates.glob("*.py"))
-    index, count = shard_of(options.shard)
-    names = [n for n in names if re.search(options.only, n) and not record.has(part, n)][index::count]
-    end, left_out = time.monotonic() + options.seconds, 0
-    for overload in names:
-        if time.monotonic() > end:
-            left_out += 1
-            continue
+    chosen = [(n, None) for n in names if re.search(options.only, n) and not record.has(part, n)]
+
+    def work(runner: Runner, overload: str, _: None) -> None:
         begun = time.monotonic()
         row = outcome(runner.ask(job_of(overload, options), 300))
         row["seconds"] = round(time.monotonic() - begun, 2)
-        record.add(part, overload, row, {})
-        record.add(part, overload, row, summary_of(record, skipped))
+        record.add(part, overload, row, lambda r: summary_of(r, skipped))
         print(json.dumps({"overload": overload, "passed": row["passed"], "why": row.get("why", [])}), flush=True)
-    runner.close()
+
+    left_out = spread(chosen, options.jobs, options.seconds, lambda _: 1.0, options.jobs, work)
     print(json.dumps(record.data.get("summary", {}), indent=1))
     if left_out:
         print(f"{left_out} were not begun: the time was spent; --resume goes on", file=sys.stderr)

@@ -4,7 +4,7 @@ With --model-itself each problem is loaded, graded (which null answers would pas
 Else the candidates of --candidates are verified and timed against eager and torch.compile. Small problems come first; results
 are written after each, so that a run that is cut keeps what it had, and --resume goes on with the rest.
 
-Usage: python3 test/gpu/kernelbench.py --path KERNELBENCH --out FILE.json --model-itself [--levels 1,2,3] [--shard 1/4]
+Usage: python3 test/gpu/kernelbench.py --path KERNELBENCH --out FILE.json --model-itself [--levels 1,2,3] [--jobs 8]
        python3 test/gpu/kernelbench.py --path KERNELBENCH --out FILE.json --candidates test/gpu/candidates/kernelbench
 Options for both: --only REGEX --seconds BUDGET --resume --device cpu (problems are made small there) --trials N --oracle eager.
 KERNELBENCH is a checkout of the benchmark.
@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from runs import HERE, Record, Runner, geometric_mean, of, outcome, reasons, shard_of
+from runs import HERE, Record, Runner, geometric_mean, of, outcome, reasons, spread
 
 sys.path.insert(0, str(HERE / "candidates"))
 from ahead import module_of
@@ -41,8 +41,13 @@ def size_of(path: Path) -> int | None:
         return None
 
 
-def problems(options: argparse.Namespace) -> list[tuple[str, Path]]:
-    """Names and files of what is asked for, small inputs first."""
+# Of the device's memory what a verification takes, in sizes of its inputs: draws, live tensors and answers of three processes and of
+# the judge, some in float64. And what a process takes for itself, GiB.
+TIMES_INPUTS, FIXED = 16, 3.0
+
+
+def problems(options: argparse.Namespace) -> tuple[list[tuple[str, Path]], dict[str, float]]:
+    """Names and files of what is asked for, small inputs first; and what they weigh, GiB."""
     levels = [int(v) for v in options.levels.split(",")]
     found = []
     for level in levels:
@@ -59,8 +64,7 @@ def problems(options: argparse.Namespace) -> list[tuple[str, Path]]:
     largest = options.largest * 2**30
     kept = [(n, p) for n, p in found if (sizes[n] or 0) <= largest]
     kept.sort(key=lambda item: (sizes[item[0]] or 0, item[0]))
-    index, count = shard_of(options.shard)
-    return kept[index::count]
+    return kept, {name: FIXED + TIMES_INPUTS * (size or 0) / 2**30 for name, size in sizes.items()}
 
 
 def problem_of(path: Path, name: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -165,7 +169,9 @@ def main() -> int:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--levels", default="1,2,3")
     parser.add_argument("--only", default="")
-    parser.add_argument("--shard", default="1/1", help="the first of one: 1/1; the second of four: 2/4")
+    parser.add_argument("--jobs", type=int, default=1, help="judges beside each other: right answers are the same, times are not")
+    parser.add_argument("--memory", type=float, default=120, help="GiB of the device that the judges may take together")
+    parser.add_argument("--cache", type=Path, help="keep what is compiled here, for another run")
     parser.add_argument("--seconds", type=float, default=1e9, help="no case is begun after this time")
     parser.add_argument("--case-seconds", type=float, default=600, help="the longest time of one job")
     parser.add_argument("--largest", type=float, default=1e6, help="leave out problems with more GiB of inputs")
@@ -180,29 +186,25 @@ def main() -> int:
     if options.model_itself == (options.candidates is not None):
         parser.error("name --model-itself or --candidates DIR")
     part = "model_itself" if options.model_itself else "candidates"
-    record, runner = Record(options.out, options.resume), Runner()
-    chosen = [item for item in problems(options) if not record.has(part, item[0])]
-    end = time.monotonic() + options.seconds
-    left_out = 0
+    if options.jobs > 1 and not options.model_itself and options.timing > 0.2:
+        parser.error("times are taken one after the other: --jobs 1, or --timing 0.1 to fill --cache")
+    record = Record(options.out, options.resume)
+    chosen, weights = problems(options)
+    chosen = [item for item in chosen if not record.has(part, item[0])]
+
+    def work(runner: Runner, name: str, path: Path) -> None:
+        if options.model_itself:
+            row = itself(runner, path, name, options, options.case_seconds)
+        else:
+            row = candidate_of(runner, path, name, options, options.case_seconds, cache)
+        record.add(part, name, row, summary_of)
+        short = {k: v for k, v in row.items() if k not in ("torch_operators", "own_kernels", "time")}
+        print(json.dumps({"problem": name, **short}), flush=True)
+
     with tempfile.TemporaryDirectory(prefix="kernelbench-") as folder:
-        for name, path in chosen:
-            if time.monotonic() > end:
-                left_out += 1
-                continue
-            limit = min(options.case_seconds, max(30.0, end - time.monotonic()))
-            if options.model_itself:
-                row = itself(runner, path, name, options, limit)
-            else:
-                row = candidate_of(runner, path, name, options, limit, Path(folder))
-            record.add(part, name, row, {})
-            record.add(part, name, row, summary_of(record))
-            print(
-                json.dumps(
-                    {"problem": name, **{k: v for k, v in row.items() if k not in ("torch_operators", "own_kernels", "time")}}
-                ),
-                flush=True,
-            )
-    runner.close()
+        cache = Path(folder) if options.cache is None else options.cache
+        cache.mkdir(exist_ok=True, parents=True)
+        left_out = spread(chosen, options.jobs, options.seconds, weights.__getitem__, options.memory, work)
     print(json.dumps(record.data.get("summary", {}), indent=1))
     if left_out:
         print(f"{left_out} were not begun: the time was spent; --resume goes on", file=sys.stderr)

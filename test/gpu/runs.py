@@ -8,7 +8,9 @@ import math
 import os
 import shlex
 import sys
+import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +108,7 @@ class Record:
         self.data: dict[str, Any] = {"cases": {}}
         if path is not None and resume and path.exists():
             self.data = json.loads(path.read_text(encoding="utf8"))
+        self.lock = threading.Lock()
         runs = self.data.setdefault("runs", [])
         self.run: dict[str, Any] = {
             "command": shlex.join(["python3", os.path.relpath(sys.argv[0], HERE.parents[1]), *sys.argv[1:]]),
@@ -119,24 +122,66 @@ class Record:
         """Whether a case is there already."""
         return name in self.data["cases"].get(part, {})
 
-    def add(self, part: str, name: str, row: dict[str, Any], summary: dict[str, Any]) -> None:
+    def add(self, part: str, name: str, row: dict[str, Any], summary: Callable[[Record], dict[str, Any]]) -> None:
         """One case, and what all have come to."""
-        self.data["cases"].setdefault(part, {})[name] = row
-        self.data["summary"] = summary
-        self.run["seconds"] = round(time.monotonic() - self.begun, 1)
-        if self.path is not None:
-            new = self.path.with_suffix(".part")
-            new.write_text(json.dumps(self.data, indent=1) + "\n", encoding="utf8")
-            new.replace(self.path)
+        with self.lock:
+            self.data["cases"].setdefault(part, {})[name] = row
+            self.data["summary"] = summary(self)
+            self.run["seconds"] = round(time.monotonic() - self.begun, 1)
+            if self.path is not None:
+                new = self.path.with_suffix(".part")
+                new.write_text(json.dumps(self.data, indent=1) + "\n", encoding="utf8")
+                new.replace(self.path)
 
     def rows(self, part: str) -> dict[str, dict[str, Any]]:
         """The cases of a part."""
         return dict(self.data["cases"].get(part, {}))
 
 
-def shard_of(text: str) -> tuple[int, int]:
-    """`2/4` as (1, 4): the second of four."""
-    index, _, count = text.partition("/")
-    if not (index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
-        raise ValueError(f"a shard is named like 1/4, not {text!r}")
-    return int(index) - 1, int(count)
+def spread(
+    items: Sequence[tuple[str, Any]], jobs: int, seconds: float, weight: Callable[[str], float], room: float,
+    work: Callable[[Runner, str, Any], None],
+) -> int:
+    """Does the items in order by so many judges beside each other; how many were not begun in time.
+
+    What runs at once weighs no more than `room` together; an item that is heavier than that runs alone.
+    """  # fmt: skip
+    end, queue, changed = time.monotonic() + seconds, list(items), threading.Condition()
+    flying: dict[str, float] = {}
+    failures: list[BaseException] = []
+
+    def take() -> tuple[str, Any] | None:
+        with changed:
+            while queue and time.monotonic() < end and not failures:
+                for k, (name, item) in enumerate(queue):
+                    if not flying or sum(flying.values()) + weight(name) <= room:
+                        flying[name] = weight(name)
+                        del queue[k]
+                        return name, item
+                changed.wait(1)
+        return None
+
+    def worker() -> None:
+        runner = Runner()
+        try:
+            while (one := take()) is not None:
+                try:
+                    work(runner, *one)
+                finally:
+                    with changed:
+                        del flying[one[0]]
+                        changed.notify_all()
+        except BaseException as error:
+            failures.append(error)
+            raise
+        finally:
+            runner.close()
+
+    threads = [threading.Thread(target=worker) for _ in range(jobs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return len(queue)

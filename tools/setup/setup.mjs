@@ -19,6 +19,8 @@ import { fileURLToPath } from "node:url";
 const root = resolve(fileURLToPath(new URL("../..", import.meta.url)));
 const say = (text) => process.stderr.write(`setup: ${text}\n`);
 
+const NPM_MINUTES = 5;
+
 /** The programs, what each is for, and its package by package manager. `required` ones stop the set-up when they cannot be had. */
 const PROGRAMS = [
   {
@@ -185,9 +187,14 @@ function installPackages() {
   // Where Debian put Node's headers, nothing need be fetched for native modules (they use the stable interface).
   const headers = existsSync("/usr/include/node/node_api.h") ? ["--nodedir=/usr"] : [];
   // The packages are pinned for the Node that comes with them, not for the one that runs npm now.
-  if (!run(program, [...args, "ci", "--no-audit", "--no-fund", "--loglevel=error", ...headers])) {
-    say("npm ci failed; its messages stand above");
-    process.exit(1);
+  const ci = [...args, "ci", "--no-audit", "--no-fund", "--loglevel=error", ...headers];
+  // A download that stalls is begun anew: it takes half a minute as a rule, and npm itself waits for very long.
+  if (!run(program, ci, { timeout: NPM_MINUTES * 60_000, killSignal: "SIGKILL" })) {
+    say("npm ci failed or stalled; once more");
+    if (!run(program, ci, { timeout: 4 * NPM_MINUTES * 60_000, killSignal: "SIGKILL" })) {
+      say("npm ci failed; its messages stand above");
+      process.exit(1);
+    }
   }
   stamp("packages", wanted);
 }

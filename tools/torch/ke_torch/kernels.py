@@ -8,6 +8,7 @@ and then takes the key, so that what a call computes on does not exist anywhere 
 from __future__ import annotations
 
 import ctypes
+import os
 from typing import Any
 
 import torch
@@ -60,11 +61,59 @@ def _library() -> ctypes.CDLL:
     raise KernelsError(f"there is no libnvrtc.so.{major}")
 
 
+_prepared: dict[str, bytes] = {}
+
+
+def architectures() -> set[str]:
+    """Of the machine's devices (``sm_90``), by the management library, which touches none; none where it is missing."""
+    try:
+        library = ctypes.CDLL("libnvidia-ml.so.1")
+        count, major, minor = ctypes.c_uint(), ctypes.c_int(), ctypes.c_int()
+        if library.nvmlInit_v2() != 0 or library.nvmlDeviceGetCount_v2(ctypes.byref(count)) != 0:
+            return set()
+        found = set()
+        for index in range(count.value):
+            handle = ctypes.c_void_p()
+            library.nvmlDeviceGetHandleByIndex_v2(index, ctypes.byref(handle))
+            if library.nvmlDeviceGetCudaComputeCapability(handle, ctypes.byref(major), ctypes.byref(minor)) == 0:
+                found.add(f"sm_{major.value}{minor.value}")
+        library.nvmlShutdown()
+        return found
+    except (OSError, AttributeError):
+        return set()
+
+
+def prepare(wanted: set[str]) -> None:
+    """Compiles once for all processes forked from this one, in a child: the compiler starts threads, which must not be here.
+
+    What cannot be compiled here is compiled, or told, by the process that needs it.
+    """
+    for architecture in sorted(wanted):
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                os.close(reader)
+                with os.fdopen(writer, "wb") as file:
+                    file.write(compile_source(architecture))
+                status = 0
+            finally:
+                os._exit(status)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as file:
+            code = file.read()
+        if os.waitpid(pid, 0)[1] == 0:
+            _prepared[architecture] = code
+
+
 def compile_source(architecture: str) -> bytes:
     """Machine code for ``sm_90`` and the like.
 
     @raises KernelsError with the compiler's words.
     """
+    if architecture in _prepared:
+        return _prepared[architecture]
     library, program = _library(), ctypes.c_void_p()
     options = (ctypes.c_char_p * 1)(f"--gpu-architecture={architecture}".encode())
     if library.nvrtcCreateProgram(ctypes.byref(program), SOURCE.encode(), b"ke.cu", 0, None, None) != 0:

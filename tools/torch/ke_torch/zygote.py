@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from . import confine
+from . import confine, kernels
 
 MAX_FDS = 8
 PR_SET_CHILD_SUBREAPER = 36
@@ -222,6 +222,8 @@ def main() -> int:
     missing = _preload(sys.argv[2:])
     zygote = Zygote(channel)
     zygote.seed = _seed_triton()
+    if torch.version.cuda and os.environ.get("CUDA_VISIBLE_DEVICES") != "":
+        kernels.prepare(kernels.architectures())
     zygote.say({"ready": os.getpid(), "missing": missing, "torch": torch.__version__})
     zygote.serve()
     shutil.rmtree(zygote.seed, ignore_errors=True)
