@@ -70,6 +70,16 @@ export class ExactIndex implements VectorIndex {
     return this.labels.length;
   }
 
+  /** One vector; not a copy. */
+  row(row: number): Float32Array {
+    return this.vectors.subarray(row * this.dimension, (row + 1) * this.dimension);
+  }
+
+  /** Of one row and a vector of the same dimension. */
+  similarity(row: number, query: Float32Array): number {
+    return dot(this.vectors, row * this.dimension, query);
+  }
+
   search(query: Float32Array, k: number, allowed?: Allowed): Neighbour[] {
     const fault = vectorFault(query, this.dimension);
     if (fault !== undefined) throw new KernelEvolveError("invalid_argument", `query vector ${fault}`);

@@ -19,9 +19,8 @@ const sidecarSchema = z.object({
   seal: sealSchema,
 });
 
-/** Questions are sparse and unlike the sections, and manuals repeat themselves: both need more links and a wider search than usual. */
+/** Questions are short and unlike the sections: that needs more links and a wider search than usual. */
 const M = 32;
-/** Not stored by the library: set again after every load. */
 const EF_SEARCH = 1024;
 const GROWTH = 1.5;
 /** Above this share of deleted points the index is made anew. */
@@ -77,7 +76,6 @@ export class HnswIndex implements VectorIndex {
     this.#deleted = new Set(deleted);
     this.#labels = new Set(graph.getCurrentCount() === 0 ? [] : graph.getIdsList());
     this.#plain = Array.from({ length: about.dimension }, () => 0);
-    graph.setEf(EF_SEARCH);
   }
 
   /** @throws missing_tool when hnswlib-node cannot be loaded. */
@@ -162,7 +160,8 @@ export class HnswIndex implements VectorIndex {
     this.#deleted.add(label);
   }
 
-  search(query: Float32Array, k: number, allowed?: Allowed): Neighbour[] {
+  /** @param effort Candidates that the search keeps on its way; at least `k`. */
+  search(query: Float32Array, k: number, allowed?: Allowed, effort = EF_SEARCH): Neighbour[] {
     const fault = vectorFault(query, this.dimension);
     if (fault !== undefined) throw new KernelEvolveError("invalid_argument", `query vector ${fault}`);
     const wanted = Math.min(k, this.count);
@@ -170,6 +169,8 @@ export class HnswIndex implements VectorIndex {
     const bits = allowed?.bits;
     // A callback that throws would end the process: this one only reads a byte.
     const filter = bits === undefined ? undefined : (label: number): boolean => bits[label] === 1;
+    // The library does not store it.
+    this.#graph.setEf(Math.max(effort, wanted));
     const { neighbors, distances } =
       filter === undefined
         ? this.#graph.searchKnn(this.#copied(query), wanted)

@@ -9,7 +9,7 @@ import {
 } from "../../domain/index.ts";
 import { ColumnIndex } from "../dense/columns.ts";
 import type { ExactIndex } from "../dense/exact.ts";
-import { HnswIndex } from "../dense/hnsw.ts";
+import { LeaderIndex } from "../dense/leaders.ts";
 import { readVectors } from "../dense/vector-file.ts";
 import type { Allowed, Neighbour } from "../dense/vector-index.ts";
 import { likeness, quoted, trigrams } from "../search/question.ts";
@@ -55,7 +55,7 @@ export class IndexReader {
   #closing = false;
   #exact: ExactIndex | undefined;
   #columns: ColumnIndex | undefined;
-  #graph: Promise<HnswIndex> | undefined;
+  #graph: Promise<LeaderIndex> | undefined;
 
   /** @throws corrupt when the database is not the one that was written. */
   constructor(folder: string, manifest: Manifest) {
@@ -215,9 +215,13 @@ export class IndexReader {
   }
 
   /** The graph; read from disk on first use. @throws corrupt, or missing_tool without the library. */
-  async graph(): Promise<HnswIndex> {
+  async graph(): Promise<LeaderIndex> {
     const { id, dimension } = this.manifest.embedder;
-    this.#graph ??= HnswIndex.load(join(this.folder, "vectors.hnsw"), { embedder: id, dimension });
+    this.#graph ??= LeaderIndex.load(
+      join(this.folder, "vectors.hnsw"),
+      { embedder: id, dimension },
+      this.exact(),
+    );
     return await this.#graph;
   }
 
@@ -229,7 +233,7 @@ export class IndexReader {
     if (vectors === "exact" || allowed.count < SELECTIVE * sections) {
       return this.exact().search(query, limit, allowed);
     }
-    let graph: HnswIndex;
+    let graph: LeaderIndex;
     try {
       graph = await this.graph();
     } catch (error) {

@@ -1,11 +1,11 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { errorMessage, KernelEvolveError, type WorkContext } from "../../domain/index.ts";
 import { log } from "../../platform/log.ts";
 import { writeColumns } from "../dense/columns.ts";
 import { type Embedder, type EmbedderSource, vectorFault } from "../dense/embedder.ts";
 import { ExactIndex } from "../dense/exact.ts";
-import { HnswIndex } from "../dense/hnsw.ts";
+import { LeaderIndex } from "../dense/leaders.ts";
 import { sealBroken } from "../dense/seal.ts";
 import { writeVectors } from "../dense/vector-file.ts";
 import type { VectorIndexKind } from "../dense/vector-index.ts";
@@ -196,33 +196,24 @@ async function graphOf(
   embedder: Embedder,
   previous: IndexReader | undefined,
   context: WorkContext,
-): Promise<HnswIndex> {
+): Promise<LeaderIndex> {
   const about = { embedder: embedder.id, dimension: index.dimension };
   const file = join(previous?.folder ?? "", "vectors.hnsw");
-  let graph: HnswIndex | undefined;
-  if (previous?.manifest.embedder.id === embedder.id && existsSync(file)) {
+  let before: LeaderIndex | undefined;
+  if (previous?.manifest.embedder.id === embedder.id && LeaderIndex.lies(file)) {
     try {
-      graph = await HnswIndex.load(file, about);
-      const live = new Set(index.labels);
-      for (const label of previous.exact().labels) if (!live.has(label)) graph.remove(label);
-      if (graph.worn) graph = undefined;
+      // Not the reader's own: that one goes on answering.
+      before = await LeaderIndex.load(file, about, previous.exact());
     } catch (error) {
       if (error instanceof KernelEvolveError && error.code === "missing_tool") throw error;
-      graph = undefined;
     }
   }
-  graph ??= await HnswIndex.create({ ...about, capacity: Math.ceil(index.count * 1.1) });
-  for (const [row, label] of index.labels.entries()) {
-    if (!graph.has(label))
-      graph.add(label, index.vectors.subarray(row * index.dimension, (row + 1) * index.dimension));
-    if (row % 200 === 199) {
-      context.report({
-        progress: row + 1,
-        total: index.count,
-        message: `building the vector graph, ${row + 1} of ${index.count}`,
-      });
-      await breathe(context.signal);
-    }
-  }
-  return graph;
+  return await LeaderIndex.build(index, embedder.id, before, async (done) => {
+    context.report({
+      progress: done,
+      total: index.count,
+      message: `building the vector graph, ${done} of ${index.count}`,
+    });
+    await breathe(context.signal);
+  });
 }

@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { EmbedderSource } from "../../../src/knowledge/dense/embedder.ts";
+import type { ExactIndex } from "../../../src/knowledge/dense/exact.ts";
 import { HnswIndex } from "../../../src/knowledge/dense/hnsw.ts";
+import { LeaderIndex } from "../../../src/knowledge/dense/leaders.ts";
 import type { VectorIndex } from "../../../src/knowledge/dense/vector-index.ts";
 import type { IndexReader } from "../../../src/knowledge/index/reader.ts";
 import { median } from "../table.ts";
@@ -25,17 +27,15 @@ export interface Recall {
   readonly p50_ms: number;
 }
 
-async function graphOf(reader: IndexReader): Promise<HnswIndex> {
-  if (reader.manifest.vectors === "hnsw") return await reader.graph();
-  const { labels, vectors, dimension, count } = reader.exact();
-  const graph = await HnswIndex.create({ embedder: reader.manifest.embedder.id, dimension, capacity: count });
-  for (const [row, label] of labels.entries()) {
-    graph.add(label, vectors.subarray(row * dimension, (row + 1) * dimension));
-  }
+/** A graph with a point for each vector: what leaders are held against. */
+async function plainGraph(rows: ExactIndex): Promise<HnswIndex> {
+  const { labels, dimension, count } = rows;
+  const graph = await HnswIndex.create({ embedder: "bench", dimension, capacity: count });
+  for (const [row, label] of labels.entries()) graph.add(label, rows.row(row));
   return graph;
 }
 
-/** The scan itself, the graph, and the columns where there are any, held against the scan. */
+/** Every vector index over the vectors of an index, held against the scan. */
 export async function indexRecall(
   reader: IndexReader,
   source: EmbedderSource,
@@ -43,12 +43,15 @@ export async function indexRecall(
 ): Promise<Recall[]> {
   const exact = reader.exact();
   const { vectors: kind } = reader.manifest;
-  const indexes: VectorIndex[] = [
-    exact,
-    ...(kind === "columns" ? [reader.columns()] : []),
-    await graphOf(reader),
+  const graph = kind === "hnsw" ? await reader.graph() : await LeaderIndex.build(exact, "bench");
+  const indexes: { name: string; index: VectorIndex; used: boolean }[] = [
+    { name: "scan of rows", index: exact, used: kind === "exact" },
+    ...(kind === "columns" ? [{ name: "columns", index: reader.columns(), used: true }] : []),
+    { name: `graph of ${graph.leaders} leaders`, index: graph, used: kind === "hnsw" },
+    ...(source.sparse === true
+      ? []
+      : [{ name: "graph of all vectors", index: await plainGraph(exact), used: false }]),
   ];
-  const { dimension } = exact;
   const state = new Uint8Array(readFileSync(join(reader.folder, "embedder.bin")));
   const embedder = await source.open(state, context.signal);
   const asked = await embedder.embed(
@@ -59,13 +62,13 @@ export async function indexRecall(
   const sections: Float32Array[] = [];
   const step = Math.max(1, Math.floor(exact.count / SECTIONS_ASKED));
   for (let row = 0; row < exact.count; row += step) {
-    sections.push(exact.vectors.slice(row * dimension, (row + 1) * dimension));
+    sections.push(exact.row(row).slice());
   }
   const truth = (vectors: readonly Float32Array[]) =>
     vectors.map((vector) => ({ vector, nearest: exact.search(vector, NEIGHBOURS) }));
   const questions = truth(asked);
   const taken = truth(sections);
-  return indexes.map((index) => {
+  return indexes.map(({ name, index, used }) => {
     const times: number[] = [];
     const recallOf = (some: ReturnType<typeof truth>): number => {
       let found = 0;
@@ -83,8 +86,8 @@ export async function indexRecall(
     const ofQuestions = recallOf(questions);
     const p50_ms = Number(median(times).toFixed(2));
     return {
-      index: index.kind,
-      used: index.kind === kind ? "yes" : "no",
+      index: name,
+      used: used ? "yes" : "no",
       "recall@10, questions": ofQuestions,
       "recall@10, sections": recallOf(taken),
       asked: asked.length + sections.length,
