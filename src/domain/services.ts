@@ -54,8 +54,8 @@ export interface ProblemService {
   register(input: ProblemInput, target: string, context: WorkContext): Promise<Problem>;
   /** The graded form of a problem (grades it now if it never was on this machine). */
   graded(problem: Problem, target: string, context: WorkContext): Promise<Problem>;
-  /** The exact prototype a candidate must define, with a comment for every argument. */
-  prototype(problem: Problem, abstraction: string): string;
+  /** The exact prototype a candidate must define, with a comment for every argument; `harness` is the target's, where one is known. */
+  prototype(problem: Problem, abstraction: string, harness?: "native" | "torch"): string;
   /** Seed kernels shipped or found for this problem, target and abstraction. */
   seeds(
     problem: Problem,

@@ -120,7 +120,7 @@ export async function expansionPrompt(
     claim,
     problem,
     target,
-    prototype: deps.problems.prototype(problem, run.abstraction),
+    prototype: deps.problems.prototype(problem, run.abstraction, target.run?.harness),
     parents,
     memory: claim.memory ?? "both",
     documents,

@@ -16,6 +16,7 @@ const probeSchema = z.object({
   executable: z.string(),
   prefixes: z.array(z.string()),
   packages: z.record(z.string(), z.string()),
+  tools: z.record(z.string(), z.string()),
   devices: z.array(
     z.object({ index: z.int(), name: z.string(), capability: z.string(), memory: z.number() }),
   ),
@@ -33,6 +34,8 @@ export interface TorchEnvironment {
   readonly prefixes: readonly string[];
   /** Versions by package: torch, triton, numpy, nvidia-cutlass-dsl. */
   readonly packages: Readonly<Record<string, string>>;
+  /** Paths of compilers by name, of those that this Python finds: nvcc, g++. */
+  readonly tools: Readonly<Record<string, string>>;
   readonly devices: readonly CudaDevice[];
   readonly whyNoDevice: string;
   /** In words, what was found or is missing. */
@@ -103,6 +106,7 @@ async function find(): Promise<TorchEnvironment> {
       version: "",
       prefixes: [],
       packages: {},
+      tools: {},
       devices: [],
       whyNoDevice: "not looked for: there is no Python to ask the driver with",
       detail: failures.join("; ") || "there is no python3",
@@ -127,6 +131,7 @@ async function ask(python: string): Promise<TorchEnvironment | string> {
       version: found.python,
       prefixes: found.prefixes,
       packages: found.packages,
+      tools: found.tools,
       devices: found.devices,
       whyNoDevice: found.why_no_device,
       detail: `Python ${found.python} with ${packages.join(", ") || "none of the packages"} (${path})`,

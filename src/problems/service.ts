@@ -152,8 +152,8 @@ export class Problems implements ProblemService {
     }
   }
 
-  prototype(problem: Problem, abstraction: string): string {
-    return torchPrototype(problem, abstraction) ?? prototype(problem.definition, abstraction);
+  prototype(problem: Problem, abstraction: string, harness?: "native" | "torch"): string {
+    return torchPrototype(problem, abstraction, harness) ?? prototype(problem.definition, abstraction);
   }
 
   async seeds(

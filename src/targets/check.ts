@@ -64,10 +64,11 @@ function checkToolchain(toolchain: Toolchain, path: readonly (string | number)[]
   return issues;
 }
 
-/** The torch harness runs sources in its own Python: a command or flags would do nothing. */
+/** The torch harness runs sources in its own Python: a command would do nothing, flags only where a source is built first. */
 function checkTorchToolchain(toolchain: Toolchain, path: readonly (string | number)[]): SpecIssue[] {
+  const built = toolchain.extension !== ".py";
   return (["command", "default_flags", "allowed_flags", "remarks_flags"] as const)
-    .filter((field) => toolchain[field].length > 0)
+    .filter((field) => toolchain[field].length > 0 && !(built && field === "default_flags"))
     .map((field) => ({ path: [...path, field], message: "has no effect with the torch harness" }));
 }
 

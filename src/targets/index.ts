@@ -10,4 +10,4 @@ export { measurePeaks } from "./peaks.ts";
 export { type Counters, countersWork, probeCounters } from "./probe.ts";
 export { memoryLevel, type Roofline, roofline } from "./roofline.ts";
 export { Targets, type TargetsOptions } from "./service.ts";
-export { devicesOf } from "./torch-status.ts";
+export { abstractionLacks, devicesOf } from "./torch-status.ts";

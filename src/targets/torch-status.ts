@@ -1,4 +1,4 @@
-import type { Check, TargetSpec, TargetStatus } from "../domain/index.ts";
+import type { Check, TargetSpec, TargetStatus, Toolchain } from "../domain/index.ts";
 import { type CudaDevice, TORCH_FIX, type TorchEnvironment } from "../platform/torch-environment.ts";
 
 /** Devices of this machine that a target means. */
@@ -7,6 +7,31 @@ export function devicesOf(spec: TargetSpec, environment: TorchEnvironment): read
   if (spec.run?.device !== "cuda" || wanted === undefined) return [];
   const pattern = new RegExp(`^(?:${wanted})$`);
   return environment.devices.filter((device) => pattern.test(device.name));
+}
+
+/** How to get a compiler that a toolchain of the torch harness needs beside Python. */
+export function compilerFix(program: string, environment: TorchEnvironment): string {
+  const python = environment.python ?? "python3";
+  return program === "nvcc"
+    ? `${python} -m pip install nvidia-cuda-nvcc nvidia-cuda-runtime nvidia-cuda-cccl (of torch's CUDA version), or install the CUDA toolkit: nvcc on PATH, or CUDA_HOME`
+    : "install g++ (apt-get install -y g++)";
+}
+
+/** Packages and programs that an abstraction needs and this machine lacks, and how to get them. */
+export function abstractionLacks(
+  toolchain: Toolchain,
+  environment: TorchEnvironment,
+): { missing: string[]; fix: string } {
+  const packages = toolchain.packages.filter((one) => environment.packages[one] === undefined);
+  const { program } = toolchain;
+  const compiler = toolchain.extension !== ".py" && environment.tools[program] === undefined;
+  const fixes = [
+    ...(packages.length > 0
+      ? [`${environment.python ?? "python3"} -m pip install ${packages.join(" ")}`]
+      : []),
+    ...(compiler ? [compilerFix(program, environment)] : []),
+  ];
+  return { missing: [...packages, ...(compiler ? [program] : [])], fix: fixes.join("; ") };
 }
 
 /** What a target of the torch harness lacks here: Python with torch, the packages of each abstraction, the device. */
@@ -26,18 +51,20 @@ export function torchChecks(
   ];
   let abstractions = 0;
   for (const [name, toolchain] of Object.entries(spec.abstractions)) {
-    const missing = toolchain.packages.filter((one) => environment.packages[one] === undefined);
+    const { missing, fix } = abstractionLacks(toolchain, environment);
     if (python && missing.length === 0) abstractions += 1;
-    if (toolchain.packages.length === 0) continue;
-    const have = toolchain.packages.map((one) => `${one} ${environment.packages[one] ?? "missing"}`);
+    const built = toolchain.extension !== ".py";
+    if (toolchain.packages.length === 0 && !built) continue;
+    const have = [
+      ...toolchain.packages.map((one) => `${one} ${environment.packages[one] ?? "missing"}`),
+      ...(built ? [`${toolchain.program} ${environment.tools[toolchain.program] ?? "missing"}`] : []),
+    ];
     checks.push({
       name: `abstraction ${name}`,
       ok: python && missing.length === 0,
       optional: true,
       detail: python ? have.join(", ") : "needs Python with torch first",
-      ...(python && missing.length > 0
-        ? { fix: `${environment.python ?? "python3"} -m pip install ${missing.join(" ")}` }
-        : {}),
+      ...(python && missing.length > 0 ? { fix } : {}),
     });
   }
   const { device } = spec.run ?? {};

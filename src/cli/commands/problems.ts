@@ -29,7 +29,8 @@ Examples:
             return;
           }
           const problem = await services.problems.get(name);
-          const known = Object.keys((await services.targets.get(options.target)).abstractions);
+          const spec = await services.targets.get(options.target);
+          const known = Object.keys(spec.abstractions);
           const abstraction = options.abstraction ?? known[0] ?? "c";
           if (!known.includes(abstraction)) {
             const close = nearest(abstraction, known);
@@ -43,13 +44,13 @@ Examples:
           if (options.json === true) {
             printJson({
               problem,
-              prototype: services.problems.prototype(problem, abstraction),
+              prototype: services.problems.prototype(problem, abstraction, spec.run?.harness),
               seeds: seeds.map(({ name: seed, note }) => ({ name: seed, note })),
             });
             return;
           }
           print(
-            `${problem.id}\n${problem.definition.description ?? ""}\n\n${services.problems.prototype(problem, abstraction)}\n\nworkloads:`,
+            `${problem.id}\n${problem.definition.description ?? ""}\n\n${services.problems.prototype(problem, abstraction, spec.run?.harness)}\n\nworkloads:`,
           );
           for (const workload of problem.workloads) {
             print(

@@ -12,7 +12,7 @@ import {
 } from "../../domain/index.ts";
 import { plainText } from "../../platform/text.ts";
 import { sandboxUid } from "../sandbox/run.ts";
-import type { TorchWork } from "./plan.ts";
+import { languageOf, type TorchWork } from "./plan.ts";
 import { torchSandbox } from "./sandbox.ts";
 import { TorchServer } from "./server.ts";
 
@@ -108,8 +108,8 @@ export function kernelText(kernel: CompiledKernel): string {
 }
 
 /**
- * Compiles a Triton candidate's kernels ahead of time for the target's `arch`, no device needed: the candidate is called on the problem's
- * workloads in a confined process that records its launches instead of running them.
+ * Compiles a candidate's kernels ahead of time for the target's `arch`, no device needed. A Triton candidate is called on the problem's
+ * workloads in a confined process that records its launches instead of running them; a CUDA source is given to nvcc as it is.
  * @throws infrastructure when the compiler's own program fails.
  */
 export async function compileAhead(
@@ -125,7 +125,7 @@ export async function compileAhead(
       abstraction: work.abstraction,
       arch: work.spec.run?.arch,
       source: work.source,
-      problem,
+      ...(languageOf(work.toolchain) === undefined ? { problem } : { flags: work.toolchain.default_flags }),
       folder,
       hardware: hardware(work.spec),
       sandbox: torchSandbox(work.sandbox, work.environment, "cpu", []),
@@ -162,7 +162,7 @@ export async function compileAhead(
       seconds: (performance.now() - started) / 1000,
       cached: false,
       artifacts: await kept(events, artifacts),
-      toolchain: `triton ${work.environment.packages["triton"] ?? ""} for ${work.spec.run?.arch ?? ""}`,
+      toolchain: `${languageOf(work.toolchain) === undefined ? `triton ${work.environment.packages["triton"] ?? ""}` : toolText(events)} for ${work.spec.run?.arch ?? ""}`,
       ...(said.length === 0 ? {} : { diagnostics: said.join("\n").slice(0, 4000) }),
       kernels,
     };
@@ -174,6 +174,14 @@ export async function compileAhead(
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** The compiler's own words about its version. */
+function toolText(events: readonly CompileEvent[]): string {
+  const tool = events.find((event) => event.event === "tool");
+  if (tool?.event !== "tool") return "nvcc";
+  const version = z.array(z.string()).safeParse(tool.version);
+  return plainText(`${tool.name} ${version.success ? version.data.join(" ") : ""}`, 200).trim();
 }
 
 const TEXTS = new Set(["ttir", "ttgir", "llir", "ptx", "sass", "amdgcn"]);

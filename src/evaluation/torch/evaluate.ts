@@ -8,7 +8,6 @@ import {
   KernelEvolveError,
   type Problem,
   type Reason,
-  type Status,
   type WorkContext,
 } from "../../domain/index.ts";
 import { sha256 } from "../../platform/hash.ts";
@@ -21,8 +20,9 @@ import { sandboxUid } from "../sandbox/run.ts";
 import { compileAhead, type TorchCompiler } from "./compile.ts";
 import { eventsOf, type TorchEvent } from "./events.ts";
 import { judgingFields, problemField, withFiles } from "./job.ts";
-import { type TorchWork, torchJudgeHash } from "./plan.ts";
+import { languageOf, type TorchWork, torchJudgeHash } from "./plan.ts";
 import { torchDiagnosis } from "./profile.ts";
+import { readFindings } from "./reading.ts";
 import { torchSandbox } from "./sandbox.ts";
 import type { TorchJudge } from "./server.ts";
 import { factsOf, type State, settle } from "./settle.ts";
@@ -108,8 +108,8 @@ async function run(work: TorchWork, parts: TorchParts, state: State): Promise<vo
   await withFiles(field, work.problem.origin, async (problem) => {
     context.report({ progress: 0, total, message: "reading the candidate" });
     if (!(await readStage(work, parts, state, problem))) return;
-    if (stages.length === 1 && work.abstraction === "triton" && work.spec.run?.arch !== undefined) {
-      context.report({ progress: 0, total, message: `compiling for ${work.spec.run.arch}` });
+    if (compiledAhead(work)) {
+      context.report({ progress: 0, total, message: `compiling for ${work.spec.run?.arch ?? ""}` });
       const { stage, reasons } = await compileAhead(work, problem, parts.compiler, parts.artifacts);
       state.stages.compile = stage;
       state.status = stage.status;
@@ -129,7 +129,7 @@ async function run(work: TorchWork, parts: TorchParts, state: State): Promise<vo
       ...jobBase(work),
       mode: timed ? "evaluate" : "verify",
       problem,
-      candidate: { source: work.source },
+      ...candidateFields(work),
       baselines: work.baselines,
       allow_processes: work.toolchain.compiles_when_run && work.device !== "cpu",
       ...(work.device === "cpu" || work.device === undefined ? {} : { candidate_cache: cacheOf(work) }),
@@ -147,6 +147,22 @@ async function run(work: TorchWork, parts: TorchParts, state: State): Promise<vo
   });
 }
 
+/** Whether the lowered code is all that is asked for, and can be had without the device. */
+function compiledAhead({ stages, spec, abstraction }: TorchWork): boolean {
+  const lowered = abstraction === "triton" || abstraction === "cuda";
+  return stages.length === 1 && lowered && spec.run?.arch !== undefined;
+}
+
+/** The candidate as the judge takes it; sources that are built first with their compiler's flags, and where that is kept. */
+function candidateFields(work: TorchWork): Record<string, unknown> {
+  const language = languageOf(work.toolchain);
+  if (language === undefined) return { candidate: { source: work.source } };
+  return {
+    candidate: { source: work.source, language, flags: work.toolchain.default_flags },
+    module_cache: join(cacheHome(), "torch-modules"),
+  };
+}
+
 function cacheOf(work: TorchWork): string {
   const key = sha256(
     JSON.stringify([work.source, work.environment.packages, work.deviceName, torchJudgeHash()]),
@@ -159,7 +175,7 @@ function limitMs(work: TorchWork): number {
   return (300 + workloads * 120 + (work.stages.includes("benchmark") ? 700 + work.seconds * 6 : 0)) * 1000;
 }
 
-/** The compile stage of a Python candidate: whether its text can be what the format asks for. */
+/** The compile stage: whether a Python text can be what the format asks for; a C++ or CUDA source is built. */
 async function readStage(
   work: TorchWork,
   parts: TorchParts,
@@ -167,24 +183,16 @@ async function readStage(
   problem: object,
 ): Promise<boolean> {
   const started = performance.now();
-  const job = { mode: "describe", device: "cpu", problem, candidate: { source: work.source } };
-  const events = await parts.judge.ask(job, 180_000, work.context);
-  const failed = eventsOf(events, "error")[0];
-  const seconds = (performance.now() - started) / 1000;
-  if (failed?.code === "infrastructure") throw new KernelEvolveError("infrastructure", failed.message);
-  const status: Status = failed === undefined ? "ok" : "compile_error";
-  state.status = status;
-  state.stages.compile = {
-    status,
-    seconds,
-    cached: false,
-    artifacts: {},
-    toolchain: `Python ${work.environment.version}`,
-    ...(failed === undefined ? {} : { diagnostics: failed.message }),
-  };
-  if (failed !== undefined)
-    state.reasons.push({ code: "compile_error", message: failed.message.slice(0, 400) });
-  return failed === undefined;
+  // A CUDA source of which only the lowered code is asked for is built by that alone.
+  const built = languageOf(work.toolchain) !== undefined && !compiledAhead(work);
+  const base = built ? jobBase(work) : { device: "cpu" };
+  const job = { ...base, mode: "describe", problem, ...candidateFields(work) };
+  const events = await parts.judge.ask(job, built ? 420_000 : 180_000, work.context);
+  const { stage, reasons } = readFindings(work, events, (performance.now() - started) / 1000);
+  state.status = stage.status;
+  state.stages.compile = stage;
+  state.reasons.push(...reasons);
+  return stage.status === "ok";
 }
 
 function tell(event: TorchEvent, work: TorchWork, total: number): void {

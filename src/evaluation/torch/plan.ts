@@ -14,11 +14,11 @@ import {
 import { canonicalJson, sha256 } from "../../platform/hash.ts";
 import type { SandboxProbe } from "../../platform/sandbox-probe.ts";
 import { TORCH_FIX, type TorchEnvironment, torchTools } from "../../platform/torch-environment.ts";
-import { devicesOf, type Machine } from "../../targets/index.ts";
+import { abstractionLacks, devicesOf, type Machine } from "../../targets/index.ts";
 import type { EvaluateInput } from "../pipeline/plan.ts";
 import { DEFAULT_STAGES, secondsOf, stagesOf } from "../pipeline/request.ts";
 
-/** One Python candidate on its way through the stages: everything checked, nothing run. */
+/** One candidate on its way through the stages: everything checked, nothing run. */
 export interface TorchWork {
   readonly source: string;
   readonly problem: Problem;
@@ -57,6 +57,12 @@ export function pythonOf(environment: TorchEnvironment): string {
   });
 }
 
+/** The language that a candidate is built from before it can be loaded; undefined for Python. */
+export function languageOf(toolchain: Toolchain): "cuda" | "cpp" | undefined {
+  if (toolchain.extension === ".py") return undefined;
+  return toolchain.extension === ".cu" ? "cuda" : "cpp";
+}
+
 function toolchainOf(spec: TargetSpec, abstraction: string, environment: TorchEnvironment): Toolchain {
   const found = Object.hasOwn(spec.abstractions, abstraction) ? spec.abstractions[abstraction] : undefined;
   if (found === undefined) {
@@ -66,14 +72,12 @@ function toolchainOf(spec: TargetSpec, abstraction: string, environment: TorchEn
       { fix: `use one of ${Object.keys(spec.abstractions).join(", ")}` },
     );
   }
-  const missing = found.packages.filter((one) => environment.packages[one] === undefined);
+  const { missing, fix } = abstractionLacks(found, environment);
   if (missing.length > 0) {
     throw new KernelEvolveError(
       "missing_tool",
-      `${abstraction} needs ${missing.join(", ")}, which ${environment.python ?? "Python"} lacks`,
-      {
-        fix: `${environment.python ?? "python3"} -m pip install ${missing.join(" ")}`,
-      },
+      `${abstraction} needs ${missing.join(", ")}, which ${environment.python ?? "Python"} does not find`,
+      { fix },
     );
   }
   return found;
@@ -103,7 +107,7 @@ export function planTorch(
   if (options.tunables !== undefined && Object.keys(options.tunables).length > 0)
     throw new KernelEvolveError(
       "unsupported",
-      "tunables: Python candidates have none; write the values into the source",
+      "tunables: candidates of PyTorch problems have none; write the values into the source",
     );
   const python = pythonOf(environment);
   const toolchain = toolchainOf(spec, input.abstraction, environment);
@@ -202,6 +206,7 @@ export function torchKey(work: TorchWork): string {
       work.baselines,
       work.stages.includes("benchmark") ? work.seconds : 0,
       work.environment.packages,
+      languageOf(work.toolchain) === undefined ? null : work.environment.tools,
       work.environment.version,
       work.deviceName,
       torchJudgeHash(),

@@ -13,6 +13,7 @@ const FAILURES: Readonly<Record<string, { status: Status; text: string }>> = {
   load_failed: { status: "compile_error", text: "does not load" },
   out_of_memory: { status: "runtime_error", text: "ran out of memory" },
   device_fault: { status: "runtime_error", text: "caused a device fault (illegal access or launch)" },
+  compile_timeout: { status: "timeout", text: "was not compiled within the time limit" },
   call_timeout: { status: "timeout", text: "did not return within the time limit of one call" },
   load_timeout: { status: "timeout", text: "did not finish loading" },
   cpu_time_exceeded: { status: "timeout", text: "used up its processor time" },

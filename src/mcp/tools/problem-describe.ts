@@ -65,7 +65,8 @@ export const problemDescribe = defineTool({
     const { problems, targets } = await context.services();
     if (name === undefined) return await allProblems(problems);
     const problem = await problems.get(name);
-    const language = abstraction ?? Object.keys((await targets.get(target)).abstractions)[0] ?? "c";
+    const spec = await targets.get(target);
+    const language = abstraction ?? Object.keys(spec.abstractions)[0] ?? "c";
     const { definition, grading } = problem;
     const seeds = await problems.seeds(problem, target, language);
     const chosen = seed === undefined ? undefined : seeds.find((one) => one.name === seed);
@@ -87,7 +88,7 @@ export const problemDescribe = defineTool({
     const structured = {
       id: problem.id,
       description: definition.description ?? "",
-      prototype: problems.prototype(problem, language),
+      prototype: problems.prototype(problem, language, spec.run?.harness),
       header: HEADER,
       workloads: workloadLines(problem),
       cache: problem.cache,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .formats import Candidate, FormatError, Problem, aten, backendbench, flashinfer, kernelbench, kernelbot
+from .formats import Candidate, FormatError, Problem, aten, backendbench, flashinfer, kernelbench, kernelbot, native
 
 MODES = ("verify", "benchmark", "evaluate", "grade", "describe")
 
@@ -53,6 +53,8 @@ class Job:
     lock: str | None = None
     cache_folder: str | None = None
     candidate_cache: str | None = None
+    module_cache: str | None = None
+    build_seconds: float = 300
     preload: tuple[str, ...] = ()
 
 
@@ -105,6 +107,10 @@ def read_problem(value: dict[str, Any]) -> Problem:
 def read_candidate(value: dict[str, Any], problem: Problem) -> tuple[Candidate, str]:
     """The candidate in the problem's format."""
     name = str(value.get("name", "candidate"))
+    language = str(value.get("language") or native.ENDINGS.get(Path(str(value.get("path", ""))).suffix, "python"))
+    if language != "python":
+        flags = tuple(str(f) for f in value.get("flags") or ())
+        return native.parse_candidate(_text(value, "candidate")[0], problem, language, flags), name
     if problem.format == "flashinfer":
         if "solution" in value:
             return flashinfer.parse_solution(_json(value["solution"], "solution"), problem), name
@@ -129,6 +135,7 @@ _SIMPLE: dict[str, type] = {
     "allow_processes": bool, "call_seconds": float, "load_seconds": float, "compile_seconds": float,
     "budget_seconds": float, "target_width": float, "rounds": int,
     "lock": str, "oracle": str, "cache_folder": str, "candidate_cache": str, "seed": int,
+    "module_cache": str, "build_seconds": float,
 }  # fmt: skip
 _LISTS = ("baselines", "sandbox", "trusted_sandbox", "preload")
 _OTHERS = {"mode", "device", "problem", "candidate", "generations", "limits"}

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from .building import built
 from .events import Emit, take_stdout
 from .formats import FormatError
 from .job import Job, JobError, read_job
@@ -27,7 +28,10 @@ def _run(job: Job, pool: Pool, emit: Emit) -> None:
     from .grade import grade
     from .inspection import inspect_candidate
 
-    session = Session(job, pool, emit)
+    ready = built(job, pool, emit)
+    if ready is None:
+        return
+    session = Session(ready, pool, emit)
     try:
         emit("problem", name=job.problem.name, format=job.problem.format, digest=job.problem.digest, notes=list(job.problem.notes),
              workloads=[w.uuid for w in job.problem.workloads], timed=[w.uuid for w in job.problem.workloads if w.timed],

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ctypes
 import importlib.metadata
 import json
+import os
 import platform
 import sys
 from typing import Any
+
+from .compile.toolchain import find_nvcc, find_tool
 
 PACKAGES = ("torch", "triton", "numpy", "nvidia-cutlass-dsl")
 CAPABILITY_MAJOR, CAPABILITY_MINOR = 75, 76
@@ -48,14 +51,30 @@ def _devices() -> tuple[list[dict[str, Any]], str]:
     return devices, "" if devices else "the NVIDIA driver sees no device"
 
 
+def _tools() -> dict[str, str]:
+    """Compilers of CUDA and C++ candidates."""
+    found = {"nvcc": find_nvcc(), "g++": find_tool("g++") or find_tool("clang++")}
+    return {name: path for name, path in found.items() if path is not None}
+
+
+def _toolkit(tools: dict[str, str]) -> set[str]:
+    """The folder that nvcc's own files are in, where a sandbox does not show it anyway."""
+    if "nvcc" not in tools:
+        return set()
+    root = os.path.dirname(os.path.dirname(os.path.realpath(tools["nvcc"])))
+    return set() if root.startswith("/usr") or root == "/" else {root}
+
+
 def probe() -> dict[str, Any]:
-    """Versions of Python and packages, folders that a sandbox has to show, and devices."""
+    """Versions of Python and packages, compilers, folders that a sandbox has to show, and devices."""
     devices, why_none = _devices()
+    tools = _tools()
     return {
         "python": platform.python_version(),
         "executable": sys.executable,
-        "prefixes": sorted({sys.prefix, sys.base_prefix, sys.exec_prefix}),
+        "prefixes": sorted({sys.prefix, sys.base_prefix, sys.exec_prefix, *_toolkit(tools)}),
         "packages": _versions(),
+        "tools": tools,
         "devices": devices,
         "why_no_device": why_none,
     }

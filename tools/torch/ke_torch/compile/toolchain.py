@@ -13,6 +13,7 @@ HOW_NVCC = (
     "install the CUDA toolkit (nvcc on PATH, or CUDA_HOME set), or "
     "`pip install nvidia-cuda-nvcc nvidia-cuda-runtime nvidia-cuda-cccl` of one CUDA version"
 )
+HOW_CXX = "install g++ (apt-get install g++) or clang++"
 HOW_TRITON = "pip install triton (3.5 or later; its wheel for Linux carries ptxas, cuobjdump and nvdisasm)"
 HOW_DISASSEMBLER = "pip install triton (its wheel carries cuobjdump and nvdisasm), or install the CUDA toolkit's"
 

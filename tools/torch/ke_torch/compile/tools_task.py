@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .arch import parse_arch
+from .build_task import cuda_headers
 from .toolchain import (
     HOW_DISASSEMBLER,
     HOW_NVCC,
@@ -135,9 +136,11 @@ def nvcc(asked: dict[str, Any], folder: str, write: Write) -> None:
     _, version, _ = _call([tool, "--version"], folder)
     write("tool", name="nvcc", version=version.decode(errors="replace").strip().splitlines()[-2:])
     path = _file(folder, "candidate.cu", base64.b64decode(asked["data"]))
-    flags = ["-std=c++17", "-lineinfo", f"-arch={asked['gpu']}", *asked["flags"]]
+    flags = ["-std=c++20", "-lineinfo", f"-arch={asked['gpu']}", *asked["flags"]]
     if asked["torch_headers"]:
-        flags += ["--expt-relaxed-constexpr", "-DTORCH_EXTENSION_NAME=candidate", *(f"-I{p}" for p in _torch_folders())]
+        folders = _torch_folders()
+        folders += cuda_headers(folder, folders)
+        flags += ["--expt-relaxed-constexpr", "-DTORCH_EXTENSION_NAME=candidate", *(f"-I{p}" for p in folders)]
     for kind, argv in (("cubin", ["-Xptxas", "-v", "-cubin"]), ("ptx", ["-ptx"])):
         start = time.monotonic()
         out = os.path.join(folder, f"candidate.{kind}")

@@ -13,7 +13,7 @@ from .frames import Writer
 
 FD_REQUEST, FD_FRAMES = 3, 4
 # Only the first of them runs candidate code in its own process.
-TASKS = {"triton": "triton_task", "assemble": "tools_task", "nvcc": "tools_task"}
+TASKS = {"triton": "triton_task", "assemble": "tools_task", "nvcc": "tools_task", "build": "build_task"}
 
 
 def _read(fd: int) -> Any:

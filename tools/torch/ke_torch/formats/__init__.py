@@ -67,11 +67,21 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Native:
+    """A source that is built to a shared object before the candidate can be loaded: `language` is `cuda` or `cpp`."""
+
+    source: str
+    language: str
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A candidate's files, and what of them is called."""
 
     files: tuple[tuple[str, bytes], ...]
     subject: dict[str, Any]
+    native: Native | None = None
 
 
 def parse_python(source: str, what: str) -> ast.Module:
