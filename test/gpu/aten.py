@@ -53,7 +53,7 @@ def job_of(overload: str, options: argparse.Namespace) -> dict[str, Any]:
         "candidate": candidate, "require_own_kernel": not options.reference,
         # On a device Triton compiles by programs of its own; on the processor its interpreter runs.
         "allow_processes": options.device != "cpu",
-        "preload": ["triton"] if options.device == "cpu" and not options.reference else [],
+        "preload": [] if options.reference else ["triton"],
     }  # fmt: skip
 
 

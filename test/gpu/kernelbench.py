@@ -119,7 +119,7 @@ def candidate_of(
         "budget_seconds": options.timing, "generations": {"min": 3, "max": 6}, "require_own_kernel": True,
         # Triton compiles its launcher and its machine code by programs of their own.
         "allow_processes": True, "candidate_cache": str(cache), "cache_folder": str(folder / "baselines"),
-        "call_seconds": 120, "load_seconds": 180, "preload": ["triton"] if options.device == "cpu" else [],
+        "call_seconds": 120, "load_seconds": 180, "preload": ["triton"],
     }  # fmt: skip
     return outcome(runner.ask(job, seconds)) | {"seconds": round(time.monotonic() - begun, 2)}
 
