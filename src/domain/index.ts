@@ -4,6 +4,7 @@ export * from "./evaluation.ts";
 export * from "./job.ts";
 export * from "./knowledge.ts";
 export * from "./problem.ts";
+export * from "./quotation.ts";
 export * from "./run.ts";
 export * from "./scalar.ts";
 export * from "./services.ts";

@@ -2,11 +2,13 @@ import { type Command, Option } from "commander";
 import {
   DOCUMENT_BOTTLENECKS,
   DOCUMENT_KINDS,
+  headingLine,
   INGEST_FORMATS,
   type KnowledgeAdd,
   knowledgeAddSchema,
   knowledgeQuerySchema,
   OP_FAMILIES,
+  quotation,
 } from "../../domain/index.ts";
 import { withServices } from "../context.ts";
 import { EXIT, print, printJson } from "../output.ts";
@@ -90,9 +92,10 @@ function search(group: Command): void {
             return;
           }
           for (const hit of result.hits) {
-            print(`${hit.path.join(" › ")}  [${hit.target}, ${hit.kind}]`);
+            print(`${headingLine(hit.path, hit.untrusted)}  [${hit.target}, ${hit.kind}]`);
             print(`  ${hit.id}\n  ${hit.why.join("; ")}\n`);
-            print(`${hit.passage.replaceAll(/^/gm, "  ")}\n`);
+            const passage = hit.untrusted ? quotation(hit.passage) : hit.passage;
+            print(`${passage.replaceAll(/^/gm, "  ")}\n`);
           }
           if (result.hits.length === 0) print(`nothing found in ${result.searched_sections} sections`);
           for (const { word, known } of result.did_you_mean)
@@ -141,7 +144,7 @@ function read(group: Command): void {
           printJson(page);
           return;
         }
-        print(page.text);
+        print(page.document.untrusted ? quotation(page.text) : page.text);
         for (const { title, url } of page.document.sources) print(`source: ${title} ${url ?? ""}`.trimEnd());
       }),
     );
