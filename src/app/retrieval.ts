@@ -47,6 +47,11 @@ const BOTTLENECKS: Readonly<Record<Diagnosis["bottleneck"], { is?: DocumentBottl
   },
   branch: { is: "divergence", said: "branch mispredictions and divergence: branchless code, masks" },
   launch: { is: "launch", said: "launch overhead: fewer, larger kernels, fusion" },
+  occupancy: { is: "occupancy", said: "low occupancy: registers and shared memory a block, block size" },
+  register: { is: "register", said: "register pressure and spills: smaller tiles, launch bounds, num_warps" },
+  "bank-conflict": { is: "bank-conflict", said: "shared memory bank conflicts: padding, swizzling" },
+  divergence: { is: "divergence", said: "warp divergence: uniform branches, masks" },
+  tail: { is: "tail", said: "device not filled: split-K, persistent kernels, more and smaller blocks" },
   unvectorised: {
     is: "instruction",
     said: "the compiler did not vectorise the loop: aliasing, restrict, intrinsics",

@@ -128,6 +128,11 @@ export const BOTTLENECKS = [
   "latency",
   "branch",
   "launch",
+  "occupancy",
+  "register",
+  "bank-conflict",
+  "divergence",
+  "tail",
   "unvectorised",
   "unknown",
 ] as const;
@@ -138,6 +143,20 @@ export const diagnosisSchema = z.object({
   advice: z.array(z.string()),
 });
 export type Diagnosis = z.infer<typeof diagnosisSchema>;
+/** One kernel of a profiled call, as all profilers that saw it tell. */
+export const profiledKernelSchema = z.object({
+  name: z.string(),
+  /** Launches in one call. */
+  launches: z.number(),
+  /** Of one call, all launches together. */
+  microseconds: z.number(),
+  /** Of the time that the device works, 0..1. */
+  share: z.number(),
+  /** Further figures by name: registers, spill_bytes, occupancy, dram_percent, ... */
+  figures: z.record(z.string(), z.number()),
+});
+export type ProfiledKernel = z.infer<typeof profiledKernelSchema>;
+
 export const profileStageSchema = z.object({
   ...stageBase,
   profiler: z.string(),
@@ -145,6 +164,14 @@ export const profileStageSchema = z.object({
   method: z.string(),
   metrics: z.record(z.string(), z.number()),
   remarks: z.array(z.string()),
+  /** On a device: what ran there in one call, most time first. */
+  kernels: z.array(profiledKernelSchema).optional(),
+  /** Share of a roof that was reached, 0..1, and by whose figures. */
+  reached: z.object({ share: z.number(), bound: z.enum(["memory", "compute"]), by: z.string() }).optional(),
+  /** Profilers that told nothing, why, and how to change that. */
+  not_measured: z
+    .array(z.object({ profiler: z.string(), reason: z.string(), fix: z.string().optional() }))
+    .optional(),
   diagnosis: diagnosisSchema,
 });
 export type ProfileStage = z.infer<typeof profileStageSchema>;

@@ -1,7 +1,6 @@
 import { KernelEvolveError } from "../../../domain/index.ts";
-import { chromeTrace, protonTrace, recordTrace } from "./json.ts";
-import { ncuTrace } from "./ncu.ts";
-import type { TraceSummary } from "./summary.ts";
+import { chromeTrace, ncuTrace, protonTrace, type TraceSummary } from "../../../profiling/index.ts";
+import { recordTrace } from "./json.ts";
 import { callgrindTrace, perfReportTrace, perfStatTrace } from "./text.ts";
 
 /**

@@ -1,5 +1,5 @@
 import type { DocumentBottleneck } from "../../../domain/index.ts";
-import type { TraceRow, TraceSummary } from "./summary.ts";
+import type { TraceRow, TraceSummary } from "../../../profiling/index.ts";
 
 type Found = { bottleneck: DocumentBottleneck; evidence: string } | undefined;
 

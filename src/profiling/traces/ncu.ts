@@ -1,4 +1,4 @@
-import type { DocumentBottleneck } from "../../../domain/index.ts";
+import type { DocumentBottleneck } from "../../domain/index.ts";
 import { parseCsv } from "./csv.ts";
 import type { TraceRow, TraceSummary } from "./summary.ts";
 
@@ -13,11 +13,22 @@ const TO_MICROSECONDS: Readonly<Record<string, number>> = {
   s: 1e6,
 };
 
+const TO_BYTES: Readonly<Record<string, number>> = {
+  byte: 1,
+  kbyte: 1e3,
+  mbyte: 1e6,
+  gbyte: 1e9,
+};
+
 /** Metrics that decide, by the names that Nsight Compute gives them (raw) and in its sections. */
 const NAMES: Readonly<Record<string, readonly RegExp[]>> = {
   compute_percent: [/^sm__throughput\.avg\.pct/, /^Compute \(SM\) Throughput$/],
   memory_percent: [/^gpu__compute_memory_throughput/, /^Memory Throughput$/],
   dram_percent: [/^(gpu__)?dram__throughput\.avg\.pct/, /^gpu__dram_throughput/, /^DRAM Throughput$/],
+  dram_read_bytes: [/^dram__bytes_read\.sum$/],
+  dram_write_bytes: [/^dram__bytes_write\.sum$/],
+  l1_hit_percent: [/^l1tex__t_sector_hit_rate\.pct$/],
+  l2_hit_percent: [/^lts__t_sector_hit_rate\.pct$/],
   l2_percent: [/^lts__t_sectors\.avg\.pct/, /^L2 Cache Throughput$/],
   occupancy_percent: [/^sm__warps_active\.avg\.pct/, /^Achieved Occupancy$/],
   theoretical_occupancy_percent: [/^Theoretical Occupancy$/, /^sm__maximum_warps/],
@@ -40,7 +51,7 @@ interface Kernel {
 }
 
 function put(kernel: Kernel, metric: string, unit: string, text: string): void {
-  const value = Number(text.replaceAll(",", ""));
+  const value = Number(text.replaceAll(",", "")) * (TO_BYTES[unit.trim().toLowerCase()] ?? 1);
   if (text.trim() === "" || !Number.isFinite(value)) return;
   if (/^(gpu__time_duration\.sum|Duration)$/.test(metric)) {
     kernel.microseconds += value * (TO_MICROSECONDS[unit.trim()] ?? 1e-3);
