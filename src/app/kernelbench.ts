@@ -72,14 +72,25 @@ export function kernelBenchProblems(root: string, levels: readonly number[]): Ke
  */
 export function candidateFor(problem: KernelBenchProblem, folder: string): string | undefined {
   const inLevel = join(folder, `level${problem.level}`);
-  const exact = join(inLevel, `${problem.name}.py`);
-  if (existsSync(exact)) return exact;
+  const exact = ENDINGS.map((ending) => join(inLevel, `${problem.name}${ending}`)).find((file) =>
+    existsSync(file),
+  );
+  if (exact !== undefined) return exact;
   const named = existsSync(inLevel)
-    ? readdirSync(inLevel).find((file) => new RegExp(`^${problem.number}_.*\\.py$`).test(file))
+    ? readdirSync(inLevel).find((file) => new RegExp(`^${problem.number}_.*\\.(py|cu|cpp)$`).test(file))
     : undefined;
   if (named !== undefined) return join(inLevel, named);
   const sample = join(folder, `level_${problem.level}_problem_${problem.number}_sample_0_kernel.py`);
   return existsSync(sample) ? sample : undefined;
+}
+
+/** Endings of candidates' files: Python, CUDA, C++. */
+const ENDINGS = [".py", ".cu", ".cpp"] as const;
+
+function abstractionOf(file: string | undefined, source: string): string {
+  if (file?.endsWith(".cu") === true) return "cuda";
+  if (file?.endsWith(".cpp") === true) return "cpp";
+  return /^\s*(import|from)\s+triton\b/m.test(source) ? "triton" : "pytorch";
 }
 
 export interface KernelBenchOptions {
@@ -92,7 +103,10 @@ export interface KernelBenchOptions {
   readonly onRow: (row: KernelBenchRow) => void;
 }
 
-/** Judges the candidate of each problem in turn. One that cannot be judged is a row with the reason, never an end of the run. */
+/**
+ * Judges the candidate of each problem in turn. One that cannot be judged is a row with the reason, never an end of the run.
+ * @throws missing_tool or unsupported, where the machine lacks what every one of them needs.
+ */
 export async function runKernelBench(
   problems: readonly KernelBenchProblem[],
   options: KernelBenchOptions,
@@ -111,6 +125,8 @@ export async function runKernelBench(
     inner.report({ progress: index, total: problems.length, message: `${index + 1} of ${problems.length}` });
     const row = await judgeOne(problem, options, services, inner).catch((error: unknown) => {
       if (context.signal.aborted) return undefined;
+      // What the machine lacks it lacks for all of them: said once, with how to get it.
+      if (error instanceof KernelEvolveError && LACKING.has(error.code)) throw error;
       return {
         ...empty(problem),
         verdict: "error" as const,
@@ -124,6 +140,8 @@ export async function runKernelBench(
   }
   return rows;
 }
+
+const LACKING: ReadonlySet<string> = new Set(["missing_tool", "unsupported"]);
 
 function codeOf(error: unknown): string {
   return error instanceof KernelEvolveError ? error.code : "infrastructure";
@@ -158,9 +176,8 @@ async function judgeOne(
     options.target,
     context,
   );
-  const triton = /^\s*(import|from)\s+triton\b/m.test(source);
   const record = await services.evaluations.evaluate(
-    { source, problem: registered, target: options.target, abstraction: triton ? "triton" : "pytorch" },
+    { source, problem: registered, target: options.target, abstraction: abstractionOf(file, source) },
     { stages: options.verifyOnly ? ["verify"] : ["verify", "benchmark"], benchmark_seconds: options.seconds },
     context,
   );

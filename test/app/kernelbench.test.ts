@@ -7,7 +7,9 @@ import {
   type KernelBenchRow,
   kernelBenchProblems,
   kernelBenchScores,
+  runKernelBench,
 } from "../../src/app/kernelbench.ts";
+import { createServices } from "../../src/app/services.ts";
 
 let root: string;
 
@@ -36,13 +38,46 @@ test("a candidate is found by name, by number, or as KernelBench's scripts name 
   if (a === undefined || b === undefined || c === undefined || d === undefined) throw new Error("missing");
   const folder = join(root, "mine");
   mkdirSync(join(folder, "level1"), { recursive: true });
-  for (const name of ["level1/1_A.py", "level1/2_other.py", "level_2_problem_1_sample_0_kernel.py"])
+  for (const name of [
+    "level1/1_A.py",
+    "level1/2_other.py",
+    "level1/10_C.cu",
+    "level_2_problem_1_sample_0_kernel.py",
+  ])
     writeFileSync(join(folder, name), "");
   expect(candidateFor(a, folder)).toBe(join(folder, "level1", "1_A.py"));
   expect(candidateFor(b, folder)).toBe(join(folder, "level1", "2_other.py"));
-  expect(candidateFor(c, folder)).toBeUndefined();
+  expect(candidateFor(c, folder)).toBe(join(folder, "level1", "10_C.cu"));
+  expect(candidateFor(c, join(root, "nothing"))).toBeUndefined();
   expect(candidateFor(d, folder)).toBe(join(folder, "level_2_problem_1_sample_0_kernel.py"));
 });
+
+test("what the machine lacks for all of them is said at the first, not in every row", async () => {
+  const services = createServices(join(root, "home"));
+  try {
+    const work = { signal: new AbortController().signal, report: () => undefined };
+    const problems = kernelBenchProblems(root, [1]);
+    const model = `import torch
+class Model(torch.nn.Module):
+    def forward(self, x): return x + 1
+def get_inputs(): return [torch.randn(3)]
+def get_init_inputs(): return []
+`;
+    for (const { path } of problems) writeFileSync(path, model);
+    const rows: KernelBenchRow[] = [];
+    const onRow = (one: KernelBenchRow): void => {
+      rows.push(one);
+    };
+    const options = { seconds: 1, verifyOnly: true, modelItself: true, candidates: undefined, onRow };
+    await expect(
+      // A target that nothing is run on, and that takes no PyTorch module as a candidate.
+      runKernelBench(problems, { ...options, target: "amd-mi300x" }, services, work),
+    ).rejects.toMatchObject({ code: "unsupported", fix: "use one of triton" });
+    expect(rows).toEqual([]);
+  } finally {
+    await services.close();
+  }
+}, 240_000);
 
 const row = (part: Partial<KernelBenchRow>): KernelBenchRow => ({
   level: 1,

@@ -192,9 +192,11 @@ async function kept(
   artifacts: ArtifactService,
 ): Promise<Record<string, string>> {
   const written: Record<string, string> = {};
-  const kernels = events.filter((event) => event.event === "kernel").slice(0, MOST_TEXTS);
-  for (const event of kernels) {
-    for (const { type, path } of event.event === "kernel" ? event.artifacts : []) {
+  const kernels = events.flatMap((event) => (event.event === "kernel" ? [event.artifacts] : []));
+  // Of a CUDA source as a whole.
+  const whole = events.flatMap((event) => (event.event === "artifacts" ? [event.files] : []));
+  for (const files of [...kernels.slice(0, MOST_TEXTS), ...whole]) {
+    for (const { type, path } of files) {
       const text = TEXTS.has(type);
       const name = basename(path);
       written[name] = await artifacts.write(text ? readFileSync(path, "utf8") : readFileSync(path), {

@@ -39,6 +39,27 @@ class Stop(Exception):
     """The candidate failed or answered wrongly; it has been told."""
 
 
+class LeftOut(Exception):
+    """A baseline cannot be had here; it has been told, and the others stand."""
+
+
+# What the compiler of PyTorch says where something of the machine is missing, and how to get that.
+_NEEDS = (
+    (("No working C++ compiler", "InvalidCxxCompiler"), "install g++ (apt-get install g++)"),
+    (("Python.h",), "install Python's headers (apt-get install python3-dev)"),
+    (("TritonMissing", "Cannot find a working triton"), "pip install triton"),
+    (("Failed to find C compiler",), "install gcc (apt-get install gcc)"),
+)
+
+
+def why_missing(message: str) -> str:
+    """Why a compiled baseline is not there, and what to do about it."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    last = (lines[-1] if lines else "it said nothing")[:300]
+    how = next((fix for words, fix in _NEEDS if any(word in message for word in words)), "the other baselines stand without it")
+    return f"{last}; {how}"
+
+
 @contextmanager
 def lease(session: Session) -> Iterator[None]:
     """One timing on a device at a time, where the job names a lock."""
@@ -169,7 +190,7 @@ class Benchmark:
             if failed.name == "compile" and failed.role == "baseline":
                 # The others stand.
                 self.left_out.add("compile")
-                session.emit("missing", what="baseline compile", reason=failure.message[-500:])
+                session.emit("missing", what="baseline compile", reason=why_missing(failure.message))
                 return self.queued(m)
             raise Stop from failure
         return True
@@ -228,13 +249,18 @@ class Benchmark:
             self.session.stop(host)
             self.session.report(host, failure, m.workload.uuid)
             if host.role == "baseline" and host.name == "compile":
-                self.session.emit("missing", what="baseline compile", reason=failure.message[-500:])
-                m.names.remove("compile")
+                self.leave_out(m, failure)
                 for left in made:
                     self.session.stop(left)
                 return self.hosts(m)
             raise Stop from failure
         return made
+
+    def leave_out(self, m: Bench, failure: HostFailure) -> None:
+        """Goes on without the compiled baseline, and says so."""
+        self.session.emit("missing", what="baseline compile", reason=why_missing(failure.message))
+        self.kept.pop("compile", None)
+        m.names.remove("compile")
 
     def measure(self, m: Bench) -> None:
         """Generations until the interval is narrow or the budget is spent."""
@@ -244,7 +270,12 @@ class Benchmark:
             tries += 1
             hosts = self.hosts(m)
             before = self.thermal.read()
-            local = self.generation(m, hosts, share)
+            try:
+                local = self.generation(m, hosts, share)
+            except LeftOut:
+                for host in hosts:
+                    self.session.stop(host)
+                continue
             reasons = self.thermal.since(before)
             for host in hosts:
                 if host not in self.kept.values():
@@ -349,6 +380,10 @@ class Benchmark:
             except HostFailure as failure:
                 session.stop(host)
                 session.report(host, failure, m.workload.uuid)
+                if host.role == "baseline" and host.name == "compile":
+                    # It compiles in its first call.
+                    self.leave_out(m, failure)
+                    raise LeftOut from failure
                 raise Stop from failure
         if look:
             self.check(m, truth, answers)
