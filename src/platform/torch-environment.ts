@@ -21,9 +21,19 @@ const probeSchema = z.object({
     z.object({ index: z.int(), name: z.string(), capability: z.string(), memory: z.number() }),
   ),
   why_no_device: z.string(),
+  profilers: z.array(
+    z.object({
+      name: z.string(),
+      ok: z.boolean().nullable(),
+      detail: z.string(),
+      fix: z.string().nullable(),
+    }),
+  ),
 });
 
 export type CudaDevice = z.infer<typeof probeSchema>["devices"][number];
+/** A profiler of devices; `ok` is null where only trying tells whether the driver lets it count. */
+export type DeviceProfiler = z.infer<typeof probeSchema>["profilers"][number];
 
 /** A Python with what it has, or why there is none. */
 export interface TorchEnvironment {
@@ -38,6 +48,7 @@ export interface TorchEnvironment {
   readonly tools: Readonly<Record<string, string>>;
   readonly devices: readonly CudaDevice[];
   readonly whyNoDevice: string;
+  readonly profilers: readonly DeviceProfiler[];
   /** In words, what was found or is missing. */
   readonly detail: string;
 }
@@ -108,6 +119,7 @@ async function find(): Promise<TorchEnvironment> {
       packages: {},
       tools: {},
       devices: [],
+      profilers: [],
       whyNoDevice: "not looked for: there is no Python to ask the driver with",
       detail: failures.join("; ") || "there is no python3",
     }
@@ -134,6 +146,7 @@ async function ask(python: string): Promise<TorchEnvironment | string> {
       tools: found.tools,
       devices: found.devices,
       whyNoDevice: found.why_no_device,
+      profilers: found.profilers,
       detail: `Python ${found.python} with ${packages.join(", ") || "none of the packages"} (${path})`,
     };
   } catch {

@@ -100,7 +100,7 @@ export function profiledKernels(facts: DeviceFacts): ProfiledKernel[] {
         theoretical_occupancy: built?.occupancy,
         estimated_occupancy: launched?.occupancy,
         blocks_per_sm: launched?.blocksPerSm,
-        ...(traced?.metrics ?? {}),
+        ...traced?.metrics,
         ...metrics,
         ...(moved > 0 && each !== undefined && each > 0
           ? { dram_bytes_per_second: moved / each / 1e-6 }

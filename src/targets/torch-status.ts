@@ -34,6 +34,24 @@ export function abstractionLacks(
   return { missing: [...packages, ...(compiler ? [program] : [])], fix: fixes.join("; ") };
 }
 
+/** Which profilers of the target are here, and whether the driver lets them count. */
+function profilerChecks(spec: TargetSpec, environment: TorchEnvironment): Check[] {
+  return spec.profilers.flatMap(({ name }): Check[] => {
+    const found = environment.profilers.find((one) => one.name === name);
+    if (found === undefined) return [];
+    const ok = found.ok !== false;
+    return [
+      {
+        name: `profiler ${name}`,
+        ok,
+        optional: true,
+        detail: found.detail,
+        ...(ok || found.fix === null ? {} : { fix: found.fix }),
+      },
+    ];
+  });
+}
+
 /** What a target of the torch harness lacks here: Python with torch, the packages of each abstraction, the device. */
 export function torchChecks(
   spec: TargetSpec,
@@ -89,6 +107,7 @@ export function torchChecks(
       detail: "candidates are compiled for it ahead of time; nothing is run on it",
     });
   const compile = abstractions > 0;
+  if (device === "cuda" && python) checks.push(...profilerChecks(spec, environment));
   const verify = compile && present;
   return {
     checks,

@@ -22,6 +22,7 @@ import { eventsOf, type TorchEvent } from "./events.ts";
 import { judgingFields, problemField, withFiles } from "./job.ts";
 import { languageOf, type TorchWork, torchJudgeHash } from "./plan.ts";
 import { torchDiagnosis } from "./profile.ts";
+import { profileCandidate, type TorchProfiler } from "./profiling.ts";
 import { readFindings } from "./reading.ts";
 import { torchSandbox } from "./sandbox.ts";
 import type { TorchJudge } from "./server.ts";
@@ -33,6 +34,7 @@ const BASELINE_UID = 60_999;
 export interface TorchParts {
   readonly judge: TorchJudge;
   readonly compiler: TorchCompiler;
+  readonly profiler: TorchProfiler;
   readonly artifacts: ArtifactService;
   readonly graded: (problem: Problem, target: string, context: WorkContext) => Promise<Problem>;
 }
@@ -143,6 +145,7 @@ async function run(work: TorchWork, parts: TorchParts, state: State): Promise<vo
     });
     state.events = events;
     settle(work, state, events, { started, verifiedAt, ended: performance.now(), timed });
+    if (stages.includes("profile") && state.status === "ok") await profileCandidate(work, parts, state, job);
     await keepTexts(parts.artifacts, state, events);
   });
 }
@@ -246,7 +249,8 @@ function record(work: TorchWork, state: State, created: Date): EvaluationRecord 
   const benchmarks = settledBenchmarks(state.benchmarks, state.grading, creditable);
   const { benchmark } = state.stages;
   const facts = factsOf(work, state, state.events);
-  const diagnosis = facts === undefined ? undefined : torchDiagnosis(facts);
+  const diagnosis =
+    state.stages.profile?.diagnosis ?? (facts === undefined ? undefined : torchDiagnosis(facts));
   const share = overallRoofline(benchmarks);
   return {
     id: `eval_${randomUUID()}`,

@@ -208,6 +208,7 @@ export function torchKey(work: TorchWork): string {
       work.environment.packages,
       languageOf(work.toolchain) === undefined ? null : work.environment.tools,
       work.environment.version,
+      work.stages.includes("profile") ? work.environment.profilers : null,
       work.deviceName,
       torchJudgeHash(),
       work.sandbox.kind,

@@ -1,4 +1,13 @@
-import type { Diagnosis, ProfileStage, WorkloadBenchmark } from "../../domain/index.ts";
+import type { CompiledKernel, Diagnosis, ProfileStage, WorkloadBenchmark } from "../../domain/index.ts";
+import { plainText } from "../../platform/text.ts";
+import {
+  type DeviceFacts,
+  diagnoseDevice,
+  type Profiles,
+  type ProfileTexts,
+  profiledKernels,
+  readProfiles,
+} from "../../profiling/index.ts";
 import type { Roofline } from "../../targets/index.ts";
 import type { TorchEventOf } from "./events.ts";
 
@@ -109,4 +118,168 @@ export function torchProfile(facts: TorchFacts, seconds: number): ProfileStage |
     remarks: top.map(([name, { count, us }]) => `${name.slice(0, 120)}: ${us.toFixed(1)} µs in ${count}`),
     diagnosis,
   };
+}
+
+/** Outputs of the profilers, and what else is known of the same candidate. */
+export interface ProfileInput {
+  readonly facts: TorchFacts | undefined;
+  readonly texts: ProfileTexts;
+  /** Calls under the profilers that take a timeline. */
+  readonly calls: number;
+  readonly compiled: readonly CompiledKernel[];
+  readonly missing: NonNullable<ProfileStage["not_measured"]>;
+  /** Calls without a profiler, each on an idle device. */
+  readonly plainNs: readonly number[];
+  readonly tensorBytes: number;
+  readonly bandwidth: number | undefined;
+  readonly cold: boolean;
+  readonly seconds: number;
+  readonly artifacts: Readonly<Record<string, string>>;
+}
+
+const KERNELS_KEPT = 24;
+const SHOWN = 8;
+/** A call of which operators are less than this is mostly Python and dispatch. */
+const OPERATORS = 0.5;
+
+function middle(values: readonly number[]): number | undefined {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+}
+
+function timelineMetrics(profiles: Profiles, plainUs: number | undefined): Record<string, number> {
+  const { timeline } = profiles;
+  const plain = plainUs === undefined ? {} : { idle_call_us: plainUs };
+  if (timeline === undefined) return plain;
+  if (!timeline.onDevice)
+    return { ...plain, profiled_call_us: timeline.callUs, operator_us: timeline.operatorUs };
+  return {
+    ...plain,
+    profiled_call_us: timeline.callUs,
+    device_busy_us: timeline.busyUs,
+    device_span_us: timeline.spanUs,
+    gaps_us: timeline.spanUs - timeline.busyUs,
+    first_kernel_us: timeline.firstUs,
+    launches: timeline.launches,
+    launch_us: timeline.launchUs,
+    launch_latency_us: timeline.latencyUs,
+  };
+}
+
+/** On the processor: whether a call is Python and dispatch, else what the untimed call and the timings say. */
+function processorDiagnosis(profiles: Profiles, facts: TorchFacts | undefined): Diagnosis | undefined {
+  const { timeline } = profiles;
+  const known = facts === undefined ? undefined : torchDiagnosis(facts);
+  if (timeline === undefined || timeline.operatorUs >= OPERATORS * timeline.callUs) return known;
+  const share = timeline.operatorUs / timeline.callUs;
+  return {
+    bottleneck: "launch",
+    evidence: `operators are ${(share * 100).toFixed(0)} % of a call of ${timeline.callUs.toFixed(1)} µs: the rest is Python and dispatch`,
+    advice: ["do more in each operator: fuse, batch, avoid work in Python between operators"],
+  };
+}
+
+/** The profile stage from every profiler's output: kernels joined by name, what limits the call, and what was not measured. */
+export function joinedProfile(input: ProfileInput): ProfileStage | undefined {
+  const { facts, texts } = input;
+  const profiles = readProfiles(texts, input.calls);
+  const { timeline, counters, proton } = profiles;
+  const known = facts === undefined ? undefined : torchProfile(facts, input.seconds);
+  const missing = [
+    ...input.missing,
+    ...profiles.unreadable.map((way) => ({
+      profiler: way,
+      reason: "its output has nothing that is read here",
+    })),
+  ];
+  const plainNs = middle(input.plainNs);
+  const plainUs = plainNs === undefined ? undefined : plainNs / 1000;
+  const slowest = facts?.slowest;
+  const share = slowest?.roofline;
+  const device: DeviceFacts = {
+    workload: slowest?.workload ?? "",
+    medianUs: slowest === undefined ? undefined : slowest.candidate.median_ns / 1000,
+    plainUs,
+    timeline,
+    counters,
+    proton,
+    compiled: input.compiled,
+    roof: share === undefined || facts?.roof === undefined ? undefined : { share, bound: facts.roof.bound },
+    tensorBytes: input.tensorBytes > 0 ? input.tensorBytes : undefined,
+    bandwidth: input.bandwidth,
+  };
+  const onDevice = timeline?.onDevice === true || counters !== undefined || proton !== undefined;
+  const kernels = onDevice ? profiledKernels(device) : [];
+  const told = onDevice ? diagnoseDevice(device, kernels) : undefined;
+  const diagnosis = told?.diagnosis ?? processorDiagnosis(profiles, facts) ?? known?.diagnosis;
+  if (diagnosis === undefined) return undefined;
+  const used = [
+    ...(timeline === undefined ? [] : ["pytorch"]),
+    ...(proton === undefined ? [] : ["proton"]),
+    ...(counters === undefined ? [] : ["ncu"]),
+    ...(input.compiled.length === 0 ? [] : ["compiler"]),
+  ];
+  const busy = timeline?.busyUs ?? 0;
+  return {
+    status: "ok",
+    seconds: input.seconds,
+    cached: false,
+    artifacts: { ...input.artifacts },
+    profiler: used.join(", ") || (known?.profiler ?? "none"),
+    method: methodOf(profiles, input, known),
+    metrics: {
+      ...known?.metrics,
+      ...timelineMetrics(profiles, plainUs),
+      ...(onDevice && input.tensorBytes > 0 && busy > 0
+        ? { tensor_bytes: input.tensorBytes, tensor_bytes_per_second: input.tensorBytes / (busy * 1e-6) }
+        : {}),
+    },
+    remarks: remarksOf(profiles, known, missing),
+    ...(kernels.length === 0
+      ? {}
+      : {
+          kernels: kernels
+            .slice(0, KERNELS_KEPT)
+            .map((kernel) => ({ ...kernel, name: plainText(kernel.name, 200) })),
+        }),
+    ...(told?.reached === undefined ? {} : { reached: told.reached }),
+    ...(missing.length === 0 ? {} : { not_measured: missing }),
+    diagnosis: { ...diagnosis, evidence: plainText(diagnosis.evidence, 800) },
+  };
+}
+
+function methodOf(profiles: Profiles, input: ProfileInput, known: ProfileStage | undefined): string {
+  const { timeline, counters, proton } = profiles;
+  const said = [
+    ...(timeline === undefined
+      ? []
+      : [`${timeline.onDevice ? "device timeline" : "operators"} of ${timeline.calls} calls`]),
+    ...(proton === undefined ? [] : [`kernels of ${input.calls} calls by Proton`]),
+    ...(counters === undefined
+      ? []
+      : [
+          `hardware counters of one call, clocks as they are, ${input.cold ? "caches emptied before every kernel" : "caches as they are"}`,
+        ]),
+  ];
+  return said.join("; ") || (known?.method ?? "nothing was measured");
+}
+
+function remarksOf(
+  { timeline, scopes }: Profiles,
+  known: ProfileStage | undefined,
+  missing: ProfileInput["missing"],
+): string[] {
+  const operators = timeline?.onDevice === false ? timeline.operators.slice(0, SHOWN) : [];
+  return [
+    ...(timeline?.onDevice === true ? [] : (known?.remarks ?? [])),
+    ...operators.map(
+      (one) => `${plainText(one.name, 120)}: ${one.microseconds.toFixed(1)} µs of its own in ${one.launches}`,
+    ),
+    ...scopes
+      .slice(0, SHOWN)
+      .map((one) => `${plainText(one.name, 120)}: ${((one.share ?? 0) * 100).toFixed(0)} % of the cycles`),
+    ...missing.map(
+      (one) =>
+        `not measured by ${one.profiler}: ${one.reason}${one.fix === undefined ? "" : ` (${one.fix})`}`,
+    ),
+  ];
 }

@@ -18,6 +18,7 @@ import { TorchCompiler } from "./compile.ts";
 import { evaluateTorch } from "./evaluate.ts";
 import { planTorch, pythonOf, torchKey } from "./plan.ts";
 import { describeOrigin, gradeTorch } from "./problems.ts";
+import { TorchProfiler } from "./profiling.ts";
 import { TorchJudge } from "./server.ts";
 
 export interface TorchServiceParts {
@@ -32,6 +33,7 @@ export class TorchEvaluations {
   readonly #parts: TorchServiceParts;
   readonly #judges = new Map<string, TorchJudge>();
   readonly #compilers = new Map<string, TorchCompiler>();
+  readonly #profilers = new Map<string, TorchProfiler>();
 
   constructor(parts: TorchServiceParts) {
     this.#parts = parts;
@@ -50,6 +52,14 @@ export class TorchEvaluations {
     if (known !== undefined) return known;
     const made = new TorchCompiler(python);
     this.#compilers.set(python, made);
+    return made;
+  }
+
+  #profiler(python: string): TorchProfiler {
+    const known = this.#profilers.get(python);
+    if (known !== undefined) return known;
+    const made = new TorchProfiler(python);
+    this.#profilers.set(python, made);
     return made;
   }
 
@@ -80,6 +90,7 @@ export class TorchEvaluations {
     const record = await evaluateTorch(work, {
       judge: this.#judge(work.python),
       compiler: this.#compiler(work.python),
+      profiler: this.#profiler(work.python),
       artifacts: this.#parts.artifacts,
       graded: this.#parts.graded,
     });
@@ -110,7 +121,9 @@ export class TorchEvaluations {
   close(): void {
     for (const judge of this.#judges.values()) judge.close();
     for (const compiler of this.#compilers.values()) compiler.close();
+    for (const profiler of this.#profilers.values()) profiler.close();
     this.#judges.clear();
     this.#compilers.clear();
+    this.#profilers.clear();
   }
 }

@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from .compile.toolchain import find_nvcc, find_tool
+from .profile.preflight import find_ncu, ncu_folders, preflight
 
 PACKAGES = ("torch", "triton", "numpy", "nvidia-cutlass-dsl")
 CAPABILITY_MAJOR, CAPABILITY_MINOR = 75, 76
@@ -69,14 +70,16 @@ def probe() -> dict[str, Any]:
     """Versions of Python and packages, compilers, folders that a sandbox has to show, and devices."""
     devices, why_none = _devices()
     tools = _tools()
+    ncu = find_ncu()
     return {
         "python": platform.python_version(),
         "executable": sys.executable,
-        "prefixes": sorted({sys.prefix, sys.base_prefix, sys.exec_prefix, *_toolkit(tools)}),
+        "prefixes": sorted({sys.prefix, sys.base_prefix, sys.exec_prefix, *_toolkit(tools), *(ncu_folders(ncu) if ncu else [])}),
         "packages": _versions(),
         "tools": tools,
         "devices": devices,
         "why_no_device": why_none,
+        "profilers": preflight("cuda"),
     }
 
 
