@@ -66,6 +66,14 @@ describe("words and identifiers", () => {
     expect(likeness("ds_bpermute_b32", "ds_bpermute_b32")).toBe(1);
     expect(likeness("ds_bpermut_b32", "ds_bpermute_b32")).toBeGreaterThan(0.7);
     expect(likeness("warp", "cache")).toBe(0);
+    // A slip in a short word breaks most of its trigrams: exchanged, left out, one too many, another one.
+    for (const slip of ["ldmatirx", "ldmatix", "ldmattrix", "ldmatrox"]) {
+      expect(likeness(slip, "ldmatrix")).toBeCloseTo(0.88, 1);
+    }
+    expect(likeness("rooflne", "roofline")).toBeCloseTo(0.88, 1);
+    expect(likeness("swizle", "swap")).toBeLessThan(0.3);
+    expect(likeness("lane", "line")).toBe(0.75);
+    expect(likeness("cluster", "clipper")).toBeLessThan(0.4);
   });
 });
 
