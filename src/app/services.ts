@@ -24,6 +24,7 @@ import { allowedFolders, packageRoot } from "../platform/paths.ts";
 import { Problems } from "../problems/index.ts";
 import { Archive, openStore } from "../store/index.ts";
 import { Targets, targetFolders } from "../targets/index.ts";
+import { lazyModelDriver } from "./model.ts";
 import { rememberRun } from "./remember.ts";
 import { kernelRetrieval, retrieval } from "./retrieval.ts";
 
@@ -37,6 +38,7 @@ const evaluateArgs = z.object({
   benchmark_seconds: z.number().optional(),
   tunables: z.record(z.string(), z.string()).optional(),
   use_cache: z.boolean().optional(),
+  replace: z.object({ kernel: z.string(), text: z.string() }).optional(),
 });
 /** The problem is JSON text: the order of its axes, inputs and outputs is that of the kernel's arguments, and must last. */
 const registerArgs = z.object({ problem: z.string(), target: z.string() });
@@ -120,7 +122,10 @@ export function createServices(
     retrieveKernels: kernelRetrieval(knowledge),
   });
   const parts = { evolution, evaluations, problems, knowledge };
-  const drivers = new Map<string, Driver>([["autotune", autotuneDriver({ evolution })]]);
+  const drivers = new Map<string, Driver>([
+    ["autotune", autotuneDriver({ evolution })],
+    ["model", lazyModelDriver({ evolution, artifacts: store.artifacts })],
+  ]);
   const jobs = new LocalJobs(store.jobs);
 
   const handle = <T>(
@@ -256,6 +261,7 @@ function definedOnly(options: {
   benchmark_seconds?: number | undefined;
   tunables?: EvaluateArgs["tunables"];
   use_cache?: boolean | undefined;
+  replace?: EvaluateArgs["replace"];
 }): EvaluateOptions {
   return {
     ...(options.stages === undefined ? {} : { stages: options.stages }),
@@ -263,5 +269,6 @@ function definedOnly(options: {
     ...(options.benchmark_seconds === undefined ? {} : { benchmark_seconds: options.benchmark_seconds }),
     ...(options.tunables === undefined ? {} : { tunables: options.tunables }),
     ...(options.use_cache === undefined ? {} : { use_cache: options.use_cache }),
+    ...(options.replace === undefined ? {} : { replace: options.replace }),
   };
 }

@@ -73,6 +73,11 @@ export interface ResolvedTensor {
   readonly elements: number;
 }
 
+export interface Replacement {
+  readonly kernel: string;
+  readonly text: string;
+}
+
 export interface EvaluateOptions {
   /** Stages wanted; those they need are added. Default: compile, verify, benchmark. */
   readonly stages?: readonly Stage[];
@@ -84,6 +89,11 @@ export interface EvaluateOptions {
   readonly benchmark_seconds?: number;
   /** Ask the cache first (default true). */
   readonly use_cache?: boolean;
+  /**
+   * An edited PTX or AMDGCN text in the place of what the compiler made of one kernel; `kernel` is its name, or empty for the one that the
+   * text defines. Triton candidates run with it; of CUDA ones it is compiled only.
+   */
+  readonly replace?: Replacement;
   /** Overrides of declared tunables, by name. */
   readonly tunables?: Readonly<Record<string, string>>;
 }
@@ -180,6 +190,8 @@ export interface SubmitInput {
   readonly usage?: Usage;
   /** Ideas put off, at most 5 lines of 200 characters: shown to whoever goes on from this node. */
   readonly deferred?: readonly string[];
+  /** Artifact with the exchange that led to the child. */
+  readonly transcript?: string;
 }
 
 export interface EvolutionService {
@@ -266,6 +278,10 @@ export interface EvolutionService {
    * same key a second time counts nothing. What led to a child goes with `submit` instead.
    */
   charge(run: string, key: string, usage: Usage): Promise<RunOverview>;
+  /** Keeps an open claim for so many seconds from now, while its proposer is at work. One that is not open is left as it is. */
+  renew(claim: string, seconds: number): Promise<void>;
+  /** Gives an open claim back unanswered: its place is free at once. A claim that is not open is left as it is. */
+  release(claim: string): Promise<void>;
   /** Ends a run by hand; its nodes stay. */
   stop(run: string, reason: string): Promise<RunOverview>;
   /** The report on its own, as text: self-contained HTML, or Markdown. */

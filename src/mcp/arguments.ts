@@ -138,6 +138,19 @@ export const shared = {
     .max(200)
     .optional()
     .describe("Workload uuids; all when left out"),
+  replace: z
+    .strictObject({
+      kernel: z
+        .string()
+        .max(200)
+        .default("")
+        .describe("The kernel's name; default: the one that the text defines"),
+      text: z.string().min(1).max(4_000_000).describe("The whole edited PTX or AMDGCN text"),
+    })
+    .optional()
+    .describe(
+      "Replay: an edited PTX or AMDGCN artifact of kernel_compile in place of what the compiler made (Triton; CUDA: compile only)",
+    ),
   benchmark_seconds: z.number().min(0.5).max(600).default(10).describe("Longest time for measuring"),
   use_cache: z.boolean().default(true).describe("false: measure anew, even if known"),
 };

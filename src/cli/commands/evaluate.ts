@@ -17,14 +17,15 @@ interface Options {
   compileOnly?: boolean;
   verifyOnly?: boolean;
   cache: boolean;
+  replace?: string;
   json?: boolean;
 }
 
-function sourceOf(file: string): string {
+function sourceOf(file: string, option = "--candidate"): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    throw new KernelEvolveError("invalid_argument", `--candidate ${file}: ${errorMessage(error)}`);
+    throw new KernelEvolveError("invalid_argument", `${option} ${file}: ${errorMessage(error)}`);
   }
 }
 
@@ -46,6 +47,10 @@ export function evaluate(program: Command): void {
       "stop after compiling; a Triton candidate is compiled for a GPU target without the device",
     )
     .option("--verify-only", "stop after verification")
+    .option(
+      "--replace <file>",
+      "an edited .ptx or .amdgcn text in place of what the compiler made of the kernel that it defines",
+    )
     .option("--no-cache", "evaluate anew, even when the same was done before")
     .option("--json", "an array of evaluation records on stdout")
     .addHelpText(
@@ -57,6 +62,7 @@ Examples:
   kernelevolve evaluate -p level1/19_ReLU.py -c relu_triton.py -t nvidia-h100 --json
   kernelevolve evaluate -p aten:softmax.int -c softmax.py -t torch-cpu --verify-only
   kernelevolve evaluate -p level1/19_ReLU.py -c relu_triton.py -t amd-mi300x --compile-only
+  kernelevolve evaluate -p level1/19_ReLU.py -c relu_triton.py -t nvidia-h100 --replace relu.ptx
   kernelevolve problems matmul          the prototype a candidate must define
 
 Exit codes: 0 all passed, 1 one was rejected or flagged, 2 wrong usage, 3 a tool is missing.`,
@@ -65,6 +71,7 @@ Exit codes: 0 all passed, 1 one was rejected or flagged, 2 wrong usage, 3 a tool
       withServices(options.json === true, async ({ services, work, progress }) => {
         // All of them first: a name misspelt at the end is no reason to measure for minutes.
         const candidates = options.candidate.map((file) => ({ file, source: sourceOf(file) }));
+        const text = options.replace === undefined ? undefined : sourceOf(options.replace, "--replace");
         const problem = await problemArgument(options.problem, options.target, services, work);
         const records: EvaluationRecord[] = [];
         for (const { file, source } of candidates) {
@@ -83,6 +90,7 @@ Exit codes: 0 all passed, 1 one was rejected or flagged, 2 wrong usage, 3 a tool
               ...(stages === undefined ? {} : { stages }),
               benchmark_seconds: options.seconds,
               use_cache: options.cache,
+              ...(text === undefined ? {} : { replace: { kernel: "", text } }),
             },
             work,
           );

@@ -66,6 +66,10 @@ export class Evaluations implements EvaluationService {
   ): Promise<EvaluationRecord> {
     const spec = await this.#parts.targets.get(input.target);
     if (spec.run?.harness === "torch") return await this.#parts.torch.evaluate(input, options, spec, context);
+    if (options.replace !== undefined)
+      throw new KernelEvolveError("unsupported", `replace: ${spec.id} compiles no PTX and no AMDGCN`, {
+        fix: "use a GPU target with a Triton candidate, or leave replace out",
+      });
     const work = planWork(input, options, { spec, machine: this.#parts.targets.machine() }, context);
     const key = await evaluationKey(work);
     if (options.use_cache !== false) {

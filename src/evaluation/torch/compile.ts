@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { z } from "zod";
@@ -8,6 +8,7 @@ import {
   type CompileStage,
   KernelEvolveError,
   type Reason,
+  type Replacement,
   type TargetSpec,
 } from "../../domain/index.ts";
 import { plainText } from "../../platform/text.ts";
@@ -22,20 +23,21 @@ const MAX_REASONS = 8;
 const num = z.number().nullish();
 const file = z.object({ type: z.string(), path: z.string(), bytes: z.number() });
 
+const kernelFields = {
+  kernel: z.string(),
+  num_warps: num,
+  threads: num,
+  shared_bytes: num,
+  resources: z.record(z.string(), z.unknown()).nullish(),
+  occupancy: z.object({ fraction: z.number(), limited_by: z.array(z.string()) }).nullish(),
+  exceeds: z.array(z.string()),
+  artifacts: z.array(file),
+};
+
 /** Events of `python -m ke_torch.compile`, as tools/torch/README.md lists them. */
 const compileEventSchema = z.discriminatedUnion("event", [
-  z.object({
-    event: z.literal("kernel"),
-    kernel: z.string(),
-    num_warps: num,
-    threads: num,
-    shared_bytes: num,
-    resources: z.record(z.string(), z.unknown()).nullish(),
-    occupancy: z.object({ fraction: z.number(), limited_by: z.array(z.string()) }).nullish(),
-    exceeds: z.array(z.string()),
-    artifacts: z.array(file),
-  }),
-  z.object({ event: z.literal("replaced") }),
+  z.object({ event: z.literal("kernel"), ...kernelFields }),
+  z.object({ event: z.literal("replaced"), ...kernelFields, candidate_cache: z.string().nullish() }),
   z.object({ event: z.literal("artifacts"), files: z.array(file) }),
   z.object({ event: z.literal("recorded"), kernels: num, launches: num, left_out: num }),
   z.object({
@@ -67,7 +69,7 @@ function hardware(spec: TargetSpec): Record<string, number> {
   return Object.fromEntries(Object.entries(spec.limits).map(([name, limit]) => [name, limit.value]));
 }
 
-function kernelOf(event: Extract<CompileEvent, { event: "kernel" }>): CompiledKernel {
+function kernelOf(event: Extract<CompileEvent, { event: "kernel" | "replaced" }>): CompiledKernel {
   const resources = event.resources ?? {};
   const figure = (name: string): number | undefined => {
     const value = resources[name];
@@ -76,7 +78,7 @@ function kernelOf(event: Extract<CompileEvent, { event: "kernel" }>): CompiledKe
   const registers = figure("registers") ?? figure("vector_registers");
   const spills = [figure("spill_store_bytes"), figure("scratch_bytes")].find((one) => one !== undefined);
   return {
-    name: plainText(event.kernel, 120),
+    name: `${plainText(event.kernel, 120)}${event.event === "replaced" ? " (edited)" : ""}`,
     ...(registers === undefined ? {} : { registers }),
     ...(typeof event.shared_bytes === "number" ? { shared_bytes: event.shared_bytes } : {}),
     ...(spills === undefined ? {} : { spill_bytes: spills }),
@@ -86,6 +88,12 @@ function kernelOf(event: Extract<CompileEvent, { event: "kernel" }>): CompiledKe
       : { occupancy: event.occupancy.fraction, limited_by: event.occupancy.limited_by }),
     exceeds: event.exceeds,
   };
+}
+
+/** The text by its kind, which follows from what the target is compiled for. */
+function replaceField(work: TorchWork, { kernel, text }: Replacement): object {
+  const kind = work.spec.run?.arch?.startsWith("gfx") === true ? "amdgcn" : "ptx";
+  return { kernel, [kind]: text };
 }
 
 /** One kernel's figures in a line. */
@@ -110,6 +118,7 @@ export function kernelText(kernel: CompiledKernel): string {
 /**
  * Compiles a candidate's kernels ahead of time for the target's `arch`, no device needed. A Triton candidate is called on the problem's
  * workloads in a confined process that records its launches instead of running them; a CUDA source is given to nvcc as it is.
+ * An edited text is assembled in its kernel's place; of a Triton candidate it is laid out below `overrides`, where its launches find it.
  * @throws infrastructure when the compiler's own program fails.
  */
 export async function compileAhead(
@@ -117,6 +126,7 @@ export async function compileAhead(
   problem: object,
   compiler: TorchCompiler,
   artifacts: ArtifactService,
+  overrides?: string,
 ): Promise<{ stage: CompileStage; reasons: Reason[] }> {
   const folder = mkdtempSync(join(tmpdir(), "kernelevolve-ahead-"));
   const started = performance.now();
@@ -127,6 +137,7 @@ export async function compileAhead(
       source: work.source,
       ...(languageOf(work.toolchain) === undefined ? { problem } : { flags: work.toolchain.default_flags }),
       folder,
+      ...(work.replace === undefined ? {} : { replace: replaceField(work, work.replace) }),
       hardware: hardware(work.spec),
       sandbox: torchSandbox(work.sandbox, work.environment, "cpu", []),
       uid: work.sandbox.root && work.sandbox.kind === "full" ? sandboxUid() : 0,
@@ -136,7 +147,14 @@ export async function compileAhead(
     const failed = events.find((event) => event.event === "error");
     if (failed?.event === "error" && failed.code === "infrastructure")
       throw new KernelEvolveError("infrastructure", plainText(failed.message, 600));
-    const kernels = events.flatMap((event) => (event.event === "kernel" ? [kernelOf(event)] : []));
+    const edited = events.flatMap((event) => (event.event === "replaced" ? [event] : []));
+    const kernels = [
+      ...edited.map(kernelOf),
+      ...events.flatMap((event) => (event.event === "kernel" ? [kernelOf(event)] : [])),
+    ];
+    for (const { candidate_cache: place } of edited)
+      if (overrides !== undefined && typeof place === "string")
+        cpSync(join(place, "override"), join(overrides, "override"), { recursive: true });
     const reasons = events.flatMap((event): Reason[] => {
       if (event.event === "compile_error") {
         const where = typeof event.line === "number" ? ` (line ${event.line})` : "";
@@ -192,7 +210,13 @@ async function kept(
   artifacts: ArtifactService,
 ): Promise<Record<string, string>> {
   const written: Record<string, string> = {};
-  const kernels = events.flatMap((event) => (event.event === "kernel" ? [event.artifacts] : []));
+  const kernels = (["replaced", "kernel"] as const).flatMap((kind) =>
+    events.flatMap((event) =>
+      (event.event === "kernel" || event.event === "replaced") && event.event === kind
+        ? [event.artifacts]
+        : [],
+    ),
+  );
   // Of a CUDA source as a whole.
   const whole = events.flatMap((event) => (event.event === "artifacts" ? [event.files] : []));
   for (const files of [...kernels.slice(0, MOST_TEXTS), ...whole]) {

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { chmodSync, chownSync, mkdirSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, rmSync } from "node:fs";
 import { release } from "node:os";
 import { join } from "node:path";
 import {
@@ -89,8 +89,9 @@ export async function evaluateTorch(work: TorchWork, parts: TorchParts): Promise
     events: [],
     grading: undefined,
   };
+  const overrides = overridesOf(work);
   try {
-    await run(work, parts, state);
+    await run(work, parts, state, overrides);
   } catch (error) {
     if (
       !(error instanceof KernelEvolveError) ||
@@ -99,24 +100,37 @@ export async function evaluateTorch(work: TorchWork, parts: TorchParts): Promise
       throw error;
     state.status = error.code === "unsupported" ? "unsupported" : "infrastructure_error";
     state.reasons.push({ code: error.code, message: error.message });
+  } finally {
+    if (overrides !== undefined) rmSync(overrides, { recursive: true, force: true });
   }
   return record(work, state, created);
 }
 
-async function run(work: TorchWork, parts: TorchParts, state: State): Promise<void> {
+async function run(
+  work: TorchWork,
+  parts: TorchParts,
+  state: State,
+  overrides: string | undefined,
+): Promise<void> {
   const { context, stages } = work;
   const total = stages.length;
   const field = problemField(work.problem, work.wanted);
   await withFiles(field, work.problem.origin, async (problem) => {
     context.report({ progress: 0, total, message: "reading the candidate" });
     if (!(await readStage(work, parts, state, problem))) return;
-    if (compiledAhead(work)) {
+    if (compiledAhead(work) || work.replace !== undefined) {
       context.report({ progress: 0, total, message: `compiling for ${work.spec.run?.arch ?? ""}` });
-      const { stage, reasons } = await compileAhead(work, problem, parts.compiler, parts.artifacts);
+      const { stage, reasons } = await compileAhead(
+        work,
+        problem,
+        parts.compiler,
+        parts.artifacts,
+        overrides,
+      );
       state.stages.compile = stage;
       state.status = stage.status;
       state.reasons.push(...reasons);
-      return;
+      if (overrides === undefined || stage.status !== "ok") return;
     }
     const timed = stages.includes("benchmark");
     if (!stages.includes("verify")) return;
@@ -134,7 +148,9 @@ async function run(work: TorchWork, parts: TorchParts, state: State): Promise<vo
       ...candidateFields(work),
       baselines: work.baselines,
       allow_processes: work.toolchain.compiles_when_run && work.device !== "cpu",
-      ...(work.device === "cpu" || work.device === undefined ? {} : { candidate_cache: cacheOf(work) }),
+      ...(work.device === "cpu" || work.device === undefined
+        ? {}
+        : { candidate_cache: overrides ?? cacheOf(work) }),
       cache_folder: join(cacheHome(), "torch-baselines"),
       budget_seconds:
         work.seconds / Math.max(1, work.problem.workloads.filter((one) => one.role === "timed").length),
@@ -171,6 +187,17 @@ function cacheOf(work: TorchWork): string {
     JSON.stringify([work.source, work.environment.packages, work.deviceName, torchJudgeHash()]),
   );
   return join(candidateCaches(), key.slice(0, 40));
+}
+
+/**
+ * Where an edited text is laid for the candidate's launches; undefined where there is none. A folder of this evaluation alone: what
+ * was compiled once is not looked up again, whatever text is beside it.
+ */
+function overridesOf(work: TorchWork): string | undefined {
+  if (work.replace === undefined || work.stages.length === 1) return undefined;
+  const folder = join(candidateCaches(), randomUUID());
+  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  return folder;
 }
 
 function limitMs(work: TorchWork): number {

@@ -6,6 +6,7 @@ import {
   type EvaluateOptions,
   KernelEvolveError,
   type Problem,
+  type Replacement,
   type Stage,
   type TargetSpec,
   type Toolchain,
@@ -29,6 +30,8 @@ export interface TorchWork {
   readonly device: string | undefined;
   readonly deviceName: string;
   readonly wanted: readonly string[] | undefined;
+  /** An edited text in the place of what the compiler made of a kernel. */
+  readonly replace: Replacement | undefined;
   readonly baselines: readonly string[];
   readonly stages: readonly Stage[];
   readonly seconds: number;
@@ -119,6 +122,7 @@ export function planTorch(
     );
   }
   checkWanted(problem, options.workloads);
+  if (options.replace !== undefined) checkReplace(spec, input.abstraction, options.stages);
   const baselines = options.baselines ?? Object.keys(toolchain.baselines);
   const unknown = baselines.find((name) => !Object.hasOwn(toolchain.baselines, name));
   if (unknown !== undefined)
@@ -147,6 +151,7 @@ export function planTorch(
     device: found?.device,
     deviceName: found?.name ?? `none (compiled for ${spec.run?.arch ?? spec.id})`,
     wanted: options.workloads,
+    replace: options.replace,
     // The judge takes eager first: the others are compared in the same rounds.
     baselines: ["eager", ...baselines.filter((name) => name !== "eager")],
     stages,
@@ -156,6 +161,25 @@ export function planTorch(
     sandbox: place.sandbox,
     context,
   };
+}
+
+/** @throws unsupported where an edited text cannot be compiled, or what was made of it cannot be run. */
+function checkReplace(spec: TargetSpec, abstraction: string, stages: readonly Stage[] | undefined): void {
+  const compileOnly = stages?.every((stage) => stage === "compile") === true;
+  if (spec.run?.arch === undefined || !(abstraction === "triton" || abstraction === "cuda"))
+    throw new KernelEvolveError(
+      "unsupported",
+      `replace: ${abstraction} on ${spec.id} is not compiled to PTX or AMDGCN`,
+      { fix: "use abstraction triton (or cuda, to compile only) on a GPU target, or leave replace out" },
+    );
+  if (abstraction === "cuda" && !compileOnly)
+    throw new KernelEvolveError(
+      "unsupported",
+      "replace: an edited text of a CUDA candidate is compiled, not run",
+      {
+        fix: "use kernel_compile, or write the kernel in Triton, whose launches take the edited text",
+      },
+    );
 }
 
 function checkWanted(problem: Problem, wanted: readonly string[] | undefined): void {
@@ -203,6 +227,7 @@ export function torchKey(work: TorchWork): string {
       work.abstraction,
       work.stages,
       work.wanted ?? null,
+      work.replace ?? null,
       work.baselines,
       work.stages.includes("benchmark") ? work.seconds : 0,
       work.environment.packages,

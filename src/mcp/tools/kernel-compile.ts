@@ -15,6 +15,7 @@ export const kernelCompile = defineTool({
     target: shared.target,
     abstraction: shared.abstraction,
     tunables: shared.tunables,
+    replace: shared.replace,
     wait_seconds: shared.wait_seconds,
   }),
   output: evaluateOutput,

@@ -15,6 +15,7 @@ export const kernelEvaluate = defineTool({
     target: shared.target,
     abstraction: shared.abstraction,
     tunables: shared.tunables,
+    replace: shared.replace,
     workloads: shared.workloads,
     benchmark_seconds: shared.benchmark_seconds,
     profile: z.boolean().default(false).describe("Profile it too"),

@@ -15,6 +15,7 @@ export const kernelVerify = defineTool({
     target: shared.target,
     abstraction: shared.abstraction,
     tunables: shared.tunables,
+    replace: shared.replace,
     workloads: shared.workloads,
     wait_seconds: shared.wait_seconds,
   }),
