@@ -118,6 +118,8 @@ export const nodeSchema = z.object({
   usage: usageSchema.optional(),
   /** Ideas that the proposer put off, for whoever goes on from here. Untrusted text. */
   deferred: z.array(z.string().max(200)).max(5).optional(),
+  /** Artifact with the model's exchange that led to it, where a driver asked the model. */
+  transcript: z.string().max(200).optional(),
   /** How its prompt was made: as in the claim. */
   memory: memoryModeSchema.optional(),
   prior_kernels: z.array(z.string()).optional(),

@@ -175,6 +175,14 @@ export class Evolution implements EvolutionService {
     return this.get(run);
   }
 
+  async renew(claim: string, seconds: number): Promise<void> {
+    this.#deps.graph.renewClaim(claim, Date.now() + claimSeconds(seconds) * 1000);
+  }
+
+  async release(claim: string): Promise<void> {
+    this.#deps.graph.releaseClaim(claim);
+  }
+
   async stop(run: string, reason: string): Promise<RunOverview> {
     const current = this.#settle(run);
     if (current.state === "open") this.#end(current, "cancelled", reason.slice(0, 500));

@@ -166,6 +166,7 @@ export class Submitting {
       ...(input.deferred === undefined || input.deferred.length === 0
         ? {}
         : { deferred: [...input.deferred] }),
+      ...(input.transcript === undefined ? {} : { transcript: input.transcript }),
       ...(claim.memory === undefined ? {} : { memory: claim.memory }),
       ...(claim.prior_kernels === undefined ? {} : { prior_kernels: claim.prior_kernels }),
       created_at: new Date().toISOString(),

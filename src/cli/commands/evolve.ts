@@ -1,5 +1,7 @@
 import { join, resolve } from "node:path";
 import { type Command, Option } from "commander";
+import { type ModelChoice, modelSettings } from "../../agent/model/settings.ts";
+import { lazyModelDriver } from "../../app/model.ts";
 import {
   CONTROLS,
   type Control,
@@ -10,6 +12,7 @@ import {
   type MemoryMode,
   policyNameSchema,
   type RunOverview,
+  type Services,
   type WorkContext,
 } from "../../domain/index.ts";
 import { overviewOf, overviewText } from "../../mcp/render.ts";
@@ -26,7 +29,15 @@ interface Options {
   abstraction?: string;
   baseline?: string;
   policy: string;
-  driver: string;
+  driver?: string;
+  model?: string[];
+  proposers?: number;
+  prices?: string;
+  baseUrl?: string;
+  toolCalls?: number;
+  maxTokens?: number;
+  temperature?: number;
+  requestSeconds?: number;
   budgetSeconds?: number;
   budgetNodes?: number;
   budgetTokens?: number;
@@ -81,6 +92,47 @@ async function driveControl(
   return await driver.drive(control.id, work);
 }
 
+/** The driver that is asked for. @throws invalid_argument; for the model's, what is missing is said before a run is opened */
+function driverOf(options: Options, services: Services): Driver {
+  const { driver, model, proposers, prices, baseUrl, toolCalls, maxTokens, temperature, requestSeconds } =
+    options;
+  const asks = {
+    model,
+    proposers,
+    prices,
+    "base-url": baseUrl,
+    "tool-calls": toolCalls,
+    "max-tokens": maxTokens,
+  };
+  const all = { ...asks, temperature, "request-seconds": requestSeconds };
+  const [stray] = Object.entries(all).filter(([, value]) => value !== undefined);
+  const name = driver ?? (stray === undefined ? "autotune" : "model");
+  const found = services.drivers.get(name);
+  if (found === undefined) {
+    throw new KernelEvolveError("invalid_argument", `--driver ${name} is unknown`, {
+      fix: `use ${[...services.drivers.keys()].join(", ")}`,
+    });
+  }
+  if (name !== "model") {
+    if (stray === undefined) return found;
+    throw new KernelEvolveError("invalid_argument", `--${stray[0]} is of the driver model, not of ${name}`, {
+      fix: "leave it out, or leave --driver out",
+    });
+  }
+  const choice: ModelChoice = {
+    ...(model === undefined ? {} : { models: model }),
+    ...(proposers === undefined ? {} : { proposers }),
+    ...(prices === undefined ? {} : { pricesFile: prices }),
+    ...(baseUrl === undefined ? {} : { baseUrl }),
+    ...(toolCalls === undefined ? {} : { toolCalls }),
+    ...(maxTokens === undefined ? {} : { maxTokens }),
+    ...(temperature === undefined ? {} : { temperature }),
+    ...(requestSeconds === undefined ? {} : { requestSeconds }),
+  };
+  modelSettings(choice, process.env);
+  return lazyModelDriver(services, choice);
+}
+
 export function evolve(program: Command): void {
   program
     .command("evolve")
@@ -95,7 +147,19 @@ export function evolve(program: Command): void {
     .option("--baseline <name>", "whose speedup is the fitness; default reference, else the language's first")
     .option("--policy <name>", `how parents are chosen: ${policyNameSchema.options.join(", ")}`, "islands")
     .option("--param <name=value...>", "parameters of the policy (docs/policies.md)")
-    .option("--driver <name>", "who makes the children: autotune (needs no model)", "autotune")
+    .option("--driver <name>", "who makes the children: autotune (needs no model), model; default by --model")
+    .option("--model <name...>", "a language model, or several as an ensemble; KERNELEVOLVE_MODEL")
+    .option("--base-url <url>", "endpoint with OpenAI's protocol; OPENAI_BASE_URL")
+    .option("--proposers <n>", "models asked at once; KERNELEVOLVE_PROPOSERS, default 1", wholeFrom(1, 64))
+    .option("--prices <file>", "what models cost, for --budget-cost; KERNELEVOLVE_PRICES")
+    .option(
+      "--tool-calls <n>",
+      "tools a model may call for one child, 0 for none; default 8",
+      wholeFrom(0, 100),
+    )
+    .option("--max-tokens <n>", "tokens of one answer; default 16384", wholeFrom(256, 1_000_000))
+    .option("--temperature <x>", "default the endpoint's", numberFrom(0, 2))
+    .option("--request-seconds <n>", "wait for one answer; default 600", numberFrom(1, 7200))
     .option("--budget-seconds <n>", "seconds of work", numberFrom(1, 2_592_000))
     .option("--budget-nodes <n>", "candidates evaluated", wholeFrom(1, 1_000_000))
     .option("--budget-tokens <n>", "tokens of models, as proposers report them", wholeFrom(1, 1e12))
@@ -129,19 +193,20 @@ Examples:
   kernelevolve evolve -p matmul --budget-seconds 120
   kernelevolve evolve -p conv1d --baseline compiler-best --budget-nodes 60 --out ./result
   kernelevolve evolve -p softmax --budget-nodes 40 --control best-of-n
+  kernelevolve evolve -p softmax --model gpt-5 --budget-nodes 40          needs OPENAI_API_KEY
+  kernelevolve evolve -p softmax --model qwen3-coder --base-url http://127.0.0.1:11434/v1 --proposers 2
+  kernelevolve evolve -p softmax --model big --model small --prices prices.yaml --budget-cost 2
   kernelevolve evolve --resume run_…      after a crash or Ctrl-C: nothing recorded is lost
+
+A price table: models: { big: { input: 2.5, output: 10, cached_input: 1.25 } }   per million tokens
+A run may mix drivers: go on with --resume and another --driver.
 
 Exit codes: 0 a credited speedup was found, 1 none was, 2 wrong usage, 3 a tool is missing.`,
     )
     .action(async (options: Options) =>
       withServices(options.json === true, async ({ services, work, progress }) => {
         const { evolution } = services;
-        const driver = services.drivers.get(options.driver);
-        if (driver === undefined) {
-          throw new KernelEvolveError("invalid_argument", `--driver ${options.driver} is unknown`, {
-            fix: `use ${[...services.drivers.keys()].join(", ")}`,
-          });
-        }
+        const driver = driverOf(options, services);
         let id = options.resume;
         if (id === undefined) {
           if (options.problem === undefined)

@@ -8,10 +8,10 @@ export const evolveRun = defineTool({
   name: "evolve_run",
   title: "Let the server drive a run",
   description:
-    "Drives a run until its budget is spent. The driver autotune needs no model: it evaluates the seed kernels and tunes what kernels declare in their headers, also kernels that an agent submitted. Answers a job_id when it takes longer than the wait; progress is reported. Calling it again joins the same drive; after a restart it goes on.",
+    "Drives a run until its budget is spent. The driver autotune needs no model: it evaluates the seed kernels and tunes what kernels declare in their headers, also kernels that an agent submitted. The driver model asks the language model that the server's environment names (KERNELEVOLVE_MODEL, OPENAI_API_KEY, OPENAI_BASE_URL). Answers a job_id when it takes longer than the wait; progress is reported. Calling it again joins the same drive; after a restart it goes on.",
   input: z.strictObject({
     run: shared.run,
-    driver: z.enum(["autotune"]).default("autotune").describe("Who makes the children"),
+    driver: z.enum(["autotune", "model"]).default("autotune").describe("Who makes the children"),
     wait_seconds: shared.wait_seconds,
   }),
   output: runOutput,

@@ -33,7 +33,7 @@ async function allRuns(evolution: EvolutionService): Promise<ToolResult<Output>>
 
 async function oneNode(evolution: EvolutionService, id: string, limit: number): Promise<ToolResult<Output>> {
   const { node, source, ancestors } = await evolution.node(id);
-  const { claim, memory, prior_kernels, usage, deferred } = node;
+  const { claim, memory, prior_kernels, usage, deferred, transcript } = node;
   const summary = {
     ...nodeSummary(node),
     ...(claim === undefined ? {} : { claim }),
@@ -41,6 +41,7 @@ async function oneNode(evolution: EvolutionService, id: string, limit: number): 
     ...(prior_kernels === undefined || prior_kernels.length === 0 ? {} : { prior_kernels }),
     ...(usage === undefined ? {} : { usage }),
     ...(deferred === undefined ? {} : { deferred }),
+    ...(transcript === undefined ? {} : { transcript }),
   };
   return {
     structured: { nodes: [summary], source, ancestors: ancestors.slice(0, limit).map(nodeSummary) },
