@@ -19,7 +19,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "tools" / "torch" / "tests"))
 sys.path.insert(0, str(HERE))
-from driver import Driver, codes, of  # noqa: E402
+from driver import Driver, of  # noqa: E402
 from judge import judged, versions  # noqa: E402
 
 HEAD = "import torch\nclass Model(torch.nn.Module):\n"

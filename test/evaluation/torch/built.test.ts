@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
 import { createServices } from "../../../src/app/services.ts";
 import type {
   EvaluateOptions,
@@ -11,6 +12,7 @@ import type {
   WorkContext,
 } from "../../../src/domain/index.ts";
 import { probeTorch } from "../../../src/platform/torch-environment.ts";
+import { connect, textOf } from "../../mcp/connect.ts";
 
 /** torch's headers take a compiler half a minute on a busy machine. */
 const LONG = 420_000;
@@ -139,6 +141,39 @@ describe("a C++ candidate of a PyTorch problem", () => {
     expect(record.status).toBe("compile_error");
     expect(record.reasons[0]?.message).toContain("no function run");
   });
+});
+
+describe("the tools", () => {
+  it(
+    "verify it like any other candidate, and answer a compiler's error with its line",
+    async () => {
+      const client = await connect("2025-11-25", { services: async () => services });
+      const waiting = z.object({ job_id: z.string(), record: z.unknown().optional() });
+      const ask = async (source: string): Promise<string> => {
+        const given = {
+          problem: chain.id,
+          source,
+          target: "torch-cpu",
+          abstraction: "cpp",
+          wait_seconds: 45,
+        };
+        let answer = await client.callTool({ name: "kernel_verify", arguments: given });
+        for (;;) {
+          const seen = waiting.safeParse(answer.structuredContent);
+          if (!seen.success || seen.data.record !== undefined) return textOf(answer);
+          answer = await client.callTool({
+            name: "job_wait",
+            arguments: { job_id: seen.data.job_id, wait_seconds: 45 },
+          });
+          if (answer.isError === true) return textOf(answer);
+        }
+      };
+      expect(await ask(FUSED)).toMatch(/passed/i);
+      expect(await ask(FUSED.replace("return y;", "return z;"))).toMatch(/candidate\.cpp:18/);
+      await client.close();
+    },
+    LONG,
+  );
 });
 
 describe("what run takes is told", () => {
