@@ -68,6 +68,10 @@ def command(language: str, source: str, arch: str, flags: Sequence[str]) -> tupl
     head, tail = _torch_lines(source, language == "cuda")
     if language == "cuda":
         own = ["-Xcompiler", "-fPIC", "--expt-relaxed-constexpr", "--expt-extended-lambda", "-lineinfo", f"-arch={arch}"]
+        # NVIDIA's packages have their libraries where their own nvcc does not look.
+        library = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(tool))), "lib")
+        if os.path.isfile(os.path.join(library, "libcudart_static.a")):
+            tail = [*tail, f"-L{library}"]
         return [tool, "-std=c++20", "-shared", *own, *head, *flags], tail
     return [tool, "-std=c++20", "-shared", "-fPIC", *head, *flags], tail
 
