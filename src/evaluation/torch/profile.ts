@@ -170,6 +170,8 @@ function processorDiagnosis(profiles: Profiles, facts: TorchFacts | undefined): 
   const { timeline } = profiles;
   const known = facts === undefined ? undefined : torchDiagnosis(facts);
   if (timeline === undefined || timeline.operatorUs >= OPERATORS * timeline.callUs) return known;
+  // Kernels of its own (Triton's through the interpreter, C++) are no operators.
+  if (facts !== undefined && facts.dispatched.own_kernels.length > 0) return known;
   const share = timeline.operatorUs / timeline.callUs;
   return {
     bottleneck: "launch",

@@ -136,3 +136,40 @@ def test_the_command_leaves_clocks_alone() -> None:
     assert argv[argv.index("--cache-control") + 1] == "none"
     assert argv[argv.index("--metrics") + 1] == "a,b"
     assert argv[argv.index("--profile-from-start") + 1] == "off"
+
+
+@pytest.mark.parametrize(
+    ("logs", "told", "runs"),
+    [
+        (["==ERROR== Failed to find metric dram__bytes_read.sum\n", '"ID","Kernel Name"\n"0","k"\n'], "profiled", 2),
+        (["==ERROR== ERR_NVGPUCTRPERM - The user does not have permission\n"], "unprofiled", 1),
+    ],
+)
+def test_counters_without_a_metric_or_a_permission(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logs: list[str], told: str, runs: int
+) -> None:
+    """ncu's part with a program that stands for it: what it logs is written by hand."""
+    from ke_torch.job import read_job
+    from ke_torch.profile import __main__ as program
+
+    (tmp_path / "out").mkdir()
+    asked: list[list[str]] = []
+
+    def run(job: Any, way: str, wrap: list[str], folder: Path, seconds: float) -> program.Ran:
+        asked.append(wrap)
+        (folder / "out" / "ncu.csv").write_text(logs[len(asked) - 1], encoding="ascii")
+        (folder / "out" / "ncu-result.json").write_text('{"ok": true}', encoding="ascii")
+        return program.Ran(0, False, "")
+
+    monkeypatch.setattr(program, "run", run)
+    monkeypatch.setattr(program, "find_ncu", lambda: "/opt/ncu")
+    job = read_job({"mode": "verify", "problem": {"format": "kernelbench", "source": PROBLEM, "name": "x"},
+                    "candidate": {"source": PROBLEM.replace("Model(", "ModelNew(")}})  # fmt: skip
+    events: list[tuple[str, dict[str, Any]]] = []
+    own = {"folder": str(tmp_path), "seconds": 1.0}
+    program.Profiling(own, job, lambda event, **fields: events.append((event, fields))).counters()
+    assert [event for event, _ in events] == [told] and len(asked) == runs
+    metrics = asked[-1][asked[-1].index("--metrics") + 1].split(",")
+    assert ("dram__bytes_read.sum" in metrics) is (told == "unprofiled")
+    if told == "unprofiled":
+        assert "NVreg" in events[0][1]["fix"]

@@ -153,6 +153,9 @@ def run(way: str, folder: str, out: str) -> dict[str, Any]:
     """Loads, warms up, measures without and with the profiler."""
     with open(os.path.join(folder, "request.json"), encoding="utf8") as file:
         request = json.load(file)
+    if way in ("proton", "scopes"):
+        # Triton builds its driver's helper by a compiler: here, before anything of the candidate is loaded, that may be started.
+        importlib.import_module("triton").runtime.driver.active.get_current_target()
     if way != "ncu":
         # ncu's own part of this process speaks over sockets.
         confine.confine(confine.Limits(**request["limits"]))
