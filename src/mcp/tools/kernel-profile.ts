@@ -8,7 +8,7 @@ export const kernelProfile = defineTool({
   name: "kernel_profile",
   title: "Profile a kernel",
   description:
-    "Where does the time go? Hardware counters where the machine has them, else simulated instructions and caches; hot lines, vectorisation remarks; on GPUs the timeline, counters and registers of each kernel; and a diagnosis that names the bottleneck with its evidence and advice. Verifies and measures first.",
+    "Where does the time go? Hardware counters, else simulated ones; hot lines, remarks; on GPUs each kernel's timeline, counters and registers; a diagnosis with evidence and advice. Verifies and measures first.",
   input: z.strictObject({
     problem: shared.problem,
     source: shared.source,
