@@ -23,7 +23,7 @@ const CASES: [string, Record<string, unknown>, RegExp][] = [
   ["problem_describe", { problem: "matmull" }, /did you mean.*matmul/s],
   ["problem_describe", { problem: huge }, /problem:/],
   ["problem_describe", { problem: "__proto__" }, /is unknown/],
-  ["problem_register", {}, /definition: is missing.*workloads: is missing/s],
+  ["problem_register", {}, /definition: is missing.*give definition and workloads/s],
   ["problem_register", { definition, workloads: [] }, /workloads/],
   [
     "problem_register",

@@ -1,8 +1,8 @@
-import { type BaseMessage, HumanMessage, ToolMessage } from "@langchain/core/messages";
+import { type BaseMessage, HumanMessage, type MessageContent, ToolMessage } from "@langchain/core/messages";
 import { z } from "zod";
 import { errorMessage } from "../../domain/errors.ts";
 import { estimateTokens } from "../../evolution/operator/tokens.ts";
-import { CutAnswer, withRetries } from "./failure.ts";
+import { CutAnswer, failureIn, withRetries } from "./failure.ts";
 import { addTokens, NO_TOKENS, type Tokens } from "./prices.ts";
 import type { ModelSettings } from "./settings.ts";
 import { loaded, type ServerTools } from "./tools.ts";
@@ -70,13 +70,19 @@ export class Chat {
     signal: AbortSignal,
     waiting: (why: string) => void,
   ): Promise<Conversation> {
-    const [{ createAgent, createMiddleware }, { ChatOpenAI }] = await Promise.all([
+    const [{ createAgent, createMiddleware }, { ChatOpenAICompletions }] = await Promise.all([
       loaded(import("langchain"), "langchain"),
       loaded(import("@langchain/openai"), "@langchain/openai"),
     ]);
     const { baseUrl, apiKey, requestSeconds, maxTokens, temperature, toolCalls, retries, backoffMs } =
       this.#settings;
-    const chat = new ChatOpenAI({
+    /** The library would fetch a tokenizer from a third party to count what the endpoint counts itself. */
+    class Completions extends ChatOpenAICompletions {
+      override async getNumTokens(content: MessageContent): Promise<number> {
+        return estimateTokens(typeof content === "string" ? content : JSON.stringify(content));
+      }
+    }
+    const chat = new Completions({
       model,
       apiKey,
       maxTokens,
@@ -85,7 +91,6 @@ export class Chat {
       timeout: requestSeconds * 1000,
       streaming: true,
       streamUsage: true,
-      useResponsesApi: false,
       ...(temperature === undefined ? {} : { temperature }),
       ...(baseUrl === undefined ? {} : { configuration: { baseURL: baseUrl } }),
     });
@@ -142,10 +147,12 @@ export class Chat {
       systemPrompt: this.#system,
       middleware: [guard],
     });
-    const result = await agent.invoke(
-      { messages: [...messages] },
-      { signal, recursionLimit: 10 + 6 * (toolCalls + 2) },
-    );
+    const result = await agent
+      .invoke({ messages: [...messages] }, { signal, recursionLimit: 10 + 6 * (toolCalls + 2) })
+      .catch((error: unknown) => {
+        signal.throwIfAborted();
+        throw failureIn(error) ?? error;
+      });
     const last = result.messages.at(-1);
     return { messages: result.messages, text: last?.text ?? "", full };
   }

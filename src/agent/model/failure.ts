@@ -56,6 +56,27 @@ export function retryAfterMs(error: unknown, now = Date.now()): number | undefin
   return undefined;
 }
 
+/** `404: no such model`, on one line, without what the library adds for its own users. */
+function inWords(status: number | undefined, message: string): string {
+  const text = message
+    .replace(/Troubleshooting URL: \S+/g, "")
+    .replace(/\s+/g, " ")
+    .trim();
+  return (status === undefined || text.startsWith(`${status}`) ? text : `${status}: ${text}`).slice(0, 400);
+}
+
+/** The failure in what an agent throws, which wraps it. */
+export function failureIn(error: unknown): ModelFailure | undefined {
+  for (let at: unknown = error, depth = 0; depth < 6; depth += 1) {
+    if (at instanceof ModelFailure) {
+      const inner = failureIn(at.cause);
+      return inner ?? at;
+    }
+    at = property(at, "cause");
+  }
+  return undefined;
+}
+
 export interface Retrying {
   readonly retries: number;
   readonly backoffMs: number;
@@ -79,9 +100,7 @@ export async function withRetries<T>(
     } catch (error) {
       signal.throwIfAborted();
       const status = statusOf(error);
-      const why = `${status === undefined ? "" : `${status}: `}${errorMessage(error)}`
-        .replace(/\s+/g, " ")
-        .slice(0, 400);
+      const why = inWords(status, errorMessage(error));
       if (status !== undefined && MODEL.has(status)) throw new ModelFailure(why, "model", error);
       if (status !== undefined && REQUEST.has(status)) throw new ModelFailure(why, "request", error);
       if (tried >= retries) throw new ModelFailure(`${why} (${tried + 1} times)`, "passing", error);
