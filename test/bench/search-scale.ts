@@ -271,6 +271,6 @@ if (part !== "next") {
   const { row, faults } = await agents();
   printTable("Agents at once on one run: claimed through the service, answered by the store", [row]);
   for (const fault of faults.slice(0, 50)) process.stdout.write(`${fault}\n`);
-  saveResult("search-scale-agents", { row, faults: faults.slice(0, 50) });
+  saveResult("search-scale-agents", { row, faults: faults.slice(0, 50) }, "search-scale");
   if (faults.length > 0) process.exitCode = 1;
 }

@@ -13,8 +13,8 @@ export function printTable(title: string, rows: readonly Record<string, string |
   );
 }
 
-/** Writes the figures with machine, date and the command that makes them to test/bench/results/. */
-export function saveResult(name: string, result: unknown): void {
+/** Writes the figures with machine, date and the command that makes them (of `bench`) to test/bench/results/. */
+export function saveResult(name: string, result: unknown, bench = name): void {
   const folder = join(packageRoot, "test", "bench", "results");
   mkdirSync(folder, { recursive: true });
   const machine = {
@@ -26,7 +26,7 @@ export function saveResult(name: string, result: unknown): void {
   };
   const document = {
     benchmark: name,
-    command: `npm run bench -- ${name}`,
+    command: `npm run bench -- ${bench}`,
     date: new Date().toISOString(),
     machine,
     result,
