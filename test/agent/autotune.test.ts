@@ -293,14 +293,12 @@ describe("driver", () => {
     const nodes = await world.evolution.nodes(run.id, { limit: 100 });
     const ids = new Set(nodes.map((node) => node.id));
     const made = nodes.filter((node) => node.operator !== "seed");
-    expect(made.every((node) => node.parents.every((id) => ids.has(id)) && node.parents.length >= 1)).toBe(
-      true,
-    );
-    expect(
-      made
-        .filter((node) => node.operator === "mutate" || node.operator === "tune")
-        .every((node) => node.parents.length === 1),
-    ).toBe(true);
+    expect(made.every((node) => node.parents.every((id) => ids.has(id)))).toBe(true);
+    const parents = (operator: string): number[] =>
+      made.filter((node) => node.operator === operator).map((node) => node.parents.length);
+    expect(new Set(parents("mutate"))).toEqual(new Set([1]));
+    // A new island begins with a draft, which has no parent.
+    expect(parents("tune").every((count) => count <= 1)).toBe(true);
     expect(
       made.filter((node) => node.operator === "crossover").every((node) => node.parents.length === 2),
     ).toBe(true);
@@ -349,16 +347,21 @@ describe("driver", () => {
     expect((overview.best?.fitness ?? 0) / top).toBeGreaterThan(0.9);
   });
 
-  it("leaves the run open when all is tried, and when nothing can be tuned", async () => {
+  it("leaves the run open when all is tried, and says how to go on when nothing can be tuned", async () => {
     const small = "// ke:flags -O3\n// ke:tunable TILE int 8 {8,16,32}\nint kernel;";
     await using world = new World(() => ({ ratio: 2 }), [{ name: "small", source: small, note: "" }]);
     const { overview, updates } = await drive(world, { nodes: 50 });
     expect(overview).toMatchObject({ nodes: 3, run: { state: "open" } });
     expect(updates.at(-1)?.message).toContain("every declared configuration has been tried");
     await using bare = new World(() => ({ ratio: 2 }), [{ name: "bare", source: "int kernel;", note: "" }]);
-    const other = await drive(bare, { nodes: 50 });
-    expect(other.overview).toMatchObject({ nodes: 1, run: { state: "open" } });
-    expect(other.updates.at(-1)?.message).toContain("no passed kernel declares tunables");
+    await expect(drive(bare, { nodes: 50 })).rejects.toMatchObject({
+      code: "unsupported",
+      message: expect.stringContaining("has no kernel that declares tunables"),
+      fix: expect.stringContaining("# ke:tunable int {16,32,64}"),
+    });
+    expect((await bare.evolution.list())[0]).toMatchObject({ nodes: 1, run: { state: "open" } });
+    await using empty = new World(() => ({ ratio: 2 }), []);
+    await expect(drive(empty, { nodes: 50 })).rejects.toThrow(/has no kernel yet, and none ships/);
   });
 
   it("gives up with the cause when the machinery fails again and again", async () => {

@@ -54,7 +54,8 @@ const parameters = {
     meaning: "best nodes of a cell that may be its parents",
   },
   stagnation: {
-    default: 40,
+    // As long as between migrations: a run of forty nodes must be able to stagnate, too.
+    default: 12,
     min: 1,
     max: 1_000_000,
     integer: true,
