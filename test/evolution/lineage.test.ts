@@ -39,7 +39,8 @@ test("git log --graph on the archive shows the search, with what each node is in
   // As people see it: a graph, every commit with its message.
   const graph = git("log", "--graph", "--all");
   expect(graph.match(/^[|\\/ ]*\* /gm)).toHaveLength(nodes.length);
-  expect(graph).toMatch(/\|\\/);
+  // A merge is drawn to the right or, where its first parent has a line of its own already, to the left.
+  expect(graph).toMatch(/\|\\|\/\|/);
   for (const node of nodes) expect(graph).toContain(`Fitness: ${node.fitness.toFixed(6)}`);
 
   // The report prints what changed along the best lineage.
