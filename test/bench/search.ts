@@ -56,11 +56,15 @@ function bootstrap(
   ];
 }
 
-/** Whether a is surely worse than b in either measure: the interval of the difference lies on the wrong side of 0. */
-function loses(a: Score, b: Score): boolean {
+/** How it is decided who wins. Stricter than asking whether the two intervals overlap. */
+const DECIDED =
+  "by the 95 % bootstrap interval of the difference of the means, for share of the best known and for evaluations to 95 %: loses where either lies wholly on the wrong side of 0, wins where either lies on the right side and neither on the wrong one, ties otherwise";
+
+function compare(a: Score, b: Score): "wins" | "ties" | "loses" {
   const share = bootstrap([a.share, b.share], ([own = 0, other = 0]) => own - other);
   const needed = bootstrap([a.needed, b.needed], ([own = 0, other = 0]) => own - other);
-  return share[1] < 0 || needed[0] > 0;
+  if (share[1] < 0 || needed[0] > 0) return "loses";
+  return share[0] > 0 || needed[1] < 0 ? "wins" : "ties";
 }
 
 function withInterval(values: readonly number[], digits: number): string {
@@ -73,6 +77,8 @@ if (version === undefined) process.stderr.write(`optuna is not installed, its ro
 const seeds = Array.from({ length: SEEDS }, (_, index) => FIRST_SEED + index);
 const rows: Record<string, string | number>[] = [];
 const verdicts: Record<string, string | number>[] = [];
+/** Per opponent, what the default policy did on each problem. */
+const against = new Map<string, ReturnType<typeof compare>[]>();
 for (const spec of LANDSCAPES) {
   const landscape = new Landscape(spec);
   const scores = new Map<string, Score>();
@@ -99,9 +105,13 @@ for (const spec of LANDSCAPES) {
   }
   const own = scores.get(DEFAULT);
   if (own === undefined) throw new Error(`${DEFAULT} was not compared`);
-  const worse = [...scores]
-    .filter(([name, score]) => name !== DEFAULT && loses(own, score))
-    .map(([name]) => name);
+  const others = [...scores].filter(([name]) => name !== DEFAULT);
+  const worse: string[] = [];
+  for (const [name, score] of others) {
+    const verdict = compare(own, score);
+    against.set(name, [...(against.get(name) ?? []), verdict]);
+    if (verdict === "loses") worse.push(name);
+  }
   const outside = worse.filter((name) => name.startsWith("optuna") || name.startsWith("best-of-n"));
   verdicts.push({
     problem: spec.problem,
@@ -112,10 +122,12 @@ for (const spec of LANDSCAPES) {
 }
 const title = `Autotune over recorded landscapes: ${EVALUATIONS} evaluations, ${SEEDS} seeds from ${FIRST_SEED}, means with 95 % bootstrap intervals over seeds`;
 printTable(title, rows);
-printTable(
-  `The default policy, ${DEFAULT}: it loses where the interval of the difference of either measure lies on the wrong side of 0`,
-  verdicts,
-);
+printTable(`The default policy, ${DEFAULT}; decided ${DECIDED}`, verdicts);
+const opponents = [...against].map(([opponent, found]) => {
+  const count = (verdict: string): number => found.filter((one) => one === verdict).length;
+  return { opponent, wins: count("wins"), ties: count("ties"), loses: count("loses") };
+});
+printTable(`${DEFAULT} against each of the others, in problems`, opponents);
 saveResult("search", {
   evaluations: EVALUATIONS,
   seeds,
@@ -124,6 +136,8 @@ saveResult("search", {
   landscapes:
     "recorded once with real evaluations (test/bench/landscape/data, each with machine, date and command) and replayed; a configuration measures the same every time, and the best known is the highest measured",
   not_reached: `counts as ${EVALUATIONS + 1} evaluations`,
+  decided: DECIDED,
   rows,
   verdicts,
+  opponents,
 });
