@@ -1,4 +1,4 @@
-import { type CandidateHeader, parseHeader } from "../evaluation/candidate/header.ts";
+import { type CandidateHeader, parseHeader, withoutAssignedValues } from "../evaluation/candidate/header.ts";
 import { sha256 } from "../platform/hash.ts";
 
 /** Languages in which `#` begins a comment and indentation has a meaning; the others are of the C family. */
@@ -28,7 +28,9 @@ export function duplicateKey(source: string, abstraction: string): string {
 /** Key of the code alone, without flags and values of tunables: equal for all configurations of one structure. */
 export function structureKey(source: string, abstraction: string): string {
   const text = source.replaceAll("\r\n", "\n");
-  return sha256(isPythonLike(abstraction) ? normalisedPython(text) : normalisedC(text));
+  return sha256(
+    isPythonLike(abstraction) ? normalisedPython(withoutAssignedValues(text)) : normalisedC(text),
+  );
 }
 
 /** The part of the header that changes what is built. */

@@ -20,6 +20,8 @@ const CLAIM_SECONDS = 10;
 /** Children in a row that the machinery failed on, after which going on makes no sense. */
 const GIVE_UP = 5;
 const WAIT_MS = 500;
+const DECLARED =
+  "`// ke:tunable TILE int 32 {16,32,64}` in the header, in Python `TILE = 32  # ke:tunable int {16,32,64}`";
 /** Nodes read at a time when a run that has many is taken over. */
 const PAGE = 500;
 
@@ -147,12 +149,19 @@ class Session {
     return this.#evolution.get(this.#run);
   }
 
+  /** @throws unsupported when the run has nothing that declares what to tune, with how to declare it. */
   async #exhausted(overview: RunOverview): Promise<RunOverview> {
-    const some = this.#arms.all.length > 0;
-    const reason = some
-      ? "every declared configuration has been tried"
-      : "no passed kernel declares tunables";
-    this.#report(overview, reason);
+    const { run, nodes } = overview;
+    if (this.#arms.all.length === 0) {
+      const what =
+        nodes === 0
+          ? "has no kernel yet, and none ships for its problem"
+          : "has no kernel that declares tunables";
+      throw new KernelEvolveError("unsupported", `nothing to tune: run ${run.id} on ${run.target} ${what}`, {
+        fix: `Hand in a kernel that declares some (evolve_next, evolve_submit, or the model driver): ${DECLARED}. Then go on with --resume ${run.id}.`,
+      });
+    }
+    this.#report(overview, "every declared configuration has been tried");
     // A run that agents go on with stays open.
     return this.#evolution.get(this.#run);
   }

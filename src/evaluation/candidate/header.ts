@@ -8,17 +8,29 @@ import { KernelEvolveError, type Tunable, tunableSchema } from "../../domain/ind
  *     // ke:tunable-flags {-ffast-math,-fopenmp}    flags that a tuner may switch on and off
  *     // ke:technique blocked, vectorised
  *     // ke:problem matmul
+ *
+ * Nothing is built from Python, so there a tunable is an assignment of the module with its values beside it; the code uses the name:
+ *
+ *     BLOCK = 64  # ke:tunable int {32,64,128}
+ *     EVEN = True  # ke:tunable bool {True,False}
+ *     PRECISION = "tf32"  # ke:tunable enum {tf32,ieee}
  */
 export interface CandidateHeader {
   /** Flags asked for, or undefined where the toolchain's defaults hold. */
   readonly flags: readonly string[] | undefined;
   readonly tunables: readonly Tunable[];
+  /** Names of those that the code itself assigns, as Python does. */
+  readonly assigned: readonly string[];
   readonly tunableFlags: readonly string[];
   readonly techniques: readonly string[];
   readonly problem: string | undefined;
 }
 
 const LINE = /^\s*(?:\/\/|\/\*|\*|#)\s*ke:([a-z-]+)[ \t]*(.*?)\s*(?:\*\/)?\s*$/;
+/** Name and equals sign, value, comment, type and values of an assigned tunable. */
+const ASSIGNED =
+  /^([A-Za-z_]\w*)(\s*(?::[^=#"']+)?=\s*)(-?\d+|True|False|"[^"\\]*"|'[^'\\]*')(\s*#\s*ke:tunable\s+)(\S+)\s+(\{.*\})\s*$/;
+const BESIDE_CODE = /^\s*[^\s#/*].*#\s*ke:tunable\b/;
 const HEADER_LINES = 200;
 
 function fault(line: number, message: string): KernelEvolveError {
@@ -60,6 +72,21 @@ function parseTunable(text: string, line: number): Tunable {
   return parsed.data;
 }
 
+/** A tunable that is declared beside its assignment. */
+function assignedTunable(text: string, line: number): Tunable {
+  const [, name, , literal = "", , type, values] = ASSIGNED.exec(text) ?? [];
+  const form =
+    'NAME = VALUE  # ke:tunable int|enum|bool {VALUES}, not indented; an enum\'s VALUE is a "string"';
+  if (name === undefined) throw fault(line, `a tunable beside code reads: ${form}`);
+  const kind = /^["']/.test(literal) ? "enum" : /^[TF]/.test(literal) ? "bool" : "int";
+  if (type !== kind)
+    throw fault(line, `tunable ${name} is ${type}, but ${literal} is ${kind}: it reads ${form}`);
+  const tunable = parseTunable(`${name} ${type} ${literal.replace(/^["']|["']$/g, "")} ${values}`, line);
+  if (kind === "bool" && tunable.values.some((value) => value !== "True" && value !== "False"))
+    throw fault(line, `tunable ${name} is bool, so its values are True and False`);
+  return tunable;
+}
+
 /**
  * Reads the `ke:` lines of the first 200 lines.
  * @throws invalid_argument with the line number when a line is malformed or a directive unknown.
@@ -67,26 +94,34 @@ function parseTunable(text: string, line: number): Tunable {
 export function parseHeader(source: string): CandidateHeader {
   let flags: string[] | undefined;
   const tunables: Tunable[] = [];
+  const assigned: string[] = [];
+  const declare = (tunable: Tunable, line: number): void => {
+    if (tunables.some((other) => other.name === tunable.name))
+      throw fault(line, `tunable ${tunable.name} stands twice`);
+    tunables.push(tunable);
+  };
   const tunableFlags: string[] = [];
   const techniques: string[] = [];
   let problem: string | undefined;
   let flagsTuned = 0;
   source.split("\n", HEADER_LINES).forEach((text, index) => {
     const match = LINE.exec(text);
-    if (match === null) return;
     const line = index + 1;
+    if (match === null) {
+      if (!BESIDE_CODE.test(text)) return;
+      const tunable = assignedTunable(text, line);
+      declare(tunable, line);
+      assigned.push(tunable.name);
+      return;
+    }
     const rest = match[2] ?? "";
     switch (match[1]) {
       case "flags":
         flags = [...(flags ?? []), ...rest.split(/\s+/).filter((flag) => flag !== "")];
         break;
-      case "tunable": {
-        const tunable = parseTunable(rest, line);
-        if (tunables.some((other) => other.name === tunable.name))
-          throw fault(line, `tunable ${tunable.name} stands twice`);
-        tunables.push(tunable);
+      case "tunable":
+        declare(parseTunable(rest, line), line);
         break;
-      }
       case "tunable-flags":
         tunableFlags.push(...listOf(rest, line));
         flagsTuned = line;
@@ -110,7 +145,22 @@ export function parseHeader(source: string): CandidateHeader {
       flagsTuned,
       "ke:tunable-flags needs a ke:flags line with the other flags, e.g. ke:flags -O3 -march=native",
     );
-  return { flags, tunables, tunableFlags, techniques: techniques.filter((word) => word !== ""), problem };
+  return {
+    flags,
+    tunables,
+    assigned,
+    tunableFlags,
+    techniques: techniques.filter((word) => word !== ""),
+    problem,
+  };
+}
+
+/** The source with every assigned tunable's value left out: equal for all configurations of one code. Never throws. */
+export function withoutAssignedValues(source: string): string {
+  return source
+    .split("\n")
+    .map((text, index) => (index < HEADER_LINES ? text.replace(ASSIGNED, "$1$2?$4$5 $6") : text))
+    .join("\n");
 }
 
 /**
@@ -143,6 +193,12 @@ export function applyTunables(source: string, values: Readonly<Record<string, st
   return source
     .split("\n")
     .map((text, index) => {
+      const code = index < HEADER_LINES && LINE.exec(text) === null ? ASSIGNED.exec(text) : null;
+      const [, own, equals, literal = "", comment, kind, set] = code ?? [];
+      if (own !== undefined && Object.hasOwn(values, own)) {
+        const quote = /^["']/.exec(literal)?.[0] ?? "";
+        return `${own}${equals}${quote}${values[own]}${quote}${comment}${kind} ${set}`;
+      }
       const match =
         index < HEADER_LINES
           ? /^(\s*(?:\/\/|\/\*|\*|#)\s*ke:tunable\s+)(\S+)(\s+\S+\s+)(\S+)(\s+\{.*)$/.exec(text)

@@ -18,6 +18,7 @@ import { TORCH_FIX, type TorchEnvironment, torchTools } from "../../platform/tor
 import { abstractionLacks, devicesOf, type Machine } from "../../targets/index.ts";
 import type { EvaluateInput } from "../pipeline/plan.ts";
 import { DEFAULT_STAGES, secondsOf, stagesOf } from "../pipeline/request.ts";
+import { tunedSource } from "./tunables.ts";
 
 /** One candidate on its way through the stages: everything checked, nothing run. */
 export interface TorchWork {
@@ -107,13 +108,9 @@ export function planTorch(
       "invalid_argument",
       `source: ${checked.error.issues[0]?.message ?? "not usable"}`,
     );
-  if (options.tunables !== undefined && Object.keys(options.tunables).length > 0)
-    throw new KernelEvolveError(
-      "unsupported",
-      "tunables: candidates of PyTorch problems have none; write the values into the source",
-    );
   const python = pythonOf(environment);
   const toolchain = toolchainOf(spec, input.abstraction, environment);
+  const source = tunedSource(input.source, options.tunables, toolchain);
   if (problem.origin === undefined && problem.definition.reference === undefined) {
     throw new KernelEvolveError(
       "unsupported",
@@ -143,7 +140,7 @@ export function planTorch(
     });
   }
   return {
-    source: input.source,
+    source,
     problem,
     spec,
     abstraction: input.abstraction,

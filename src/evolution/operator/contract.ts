@@ -42,8 +42,19 @@ export function contractText(input: {
     input.prototype.trim(),
     "```",
   ];
-  // The torch harness hands the source to its own Python: flags and tunables would do nothing there.
-  if (toolchain !== undefined && toolchain.command.length === 0) return lines.join("\n");
+  // The torch harness hands the source to its own Python: flags would do nothing there.
+  if (toolchain !== undefined && toolchain.command.length === 0) {
+    if (toolchain.extension === ".py")
+      lines.push(
+        "Declare every size worth tuning as an assignment of the module within the first 200 lines, with its values beside it, so that the autotuner can search it after you; the code uses the name (in Triton hand it to the kernel as a `tl.constexpr` argument):",
+        "```",
+        "BLOCK = 64  # ke:tunable int {32,64,128}",
+        'PRECISION = "tf32"  # ke:tunable enum {tf32,ieee}',
+        "MASKED = True  # ke:tunable bool {True,False}",
+        "```",
+      );
+    return lines.join("\n");
+  }
   lines.push(
     "Above the first line of code the file may carry a header of comments:",
     "```",

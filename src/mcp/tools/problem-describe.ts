@@ -1,11 +1,19 @@
 import { z } from "zod";
-import { KernelEvolveError, type Problem, type ProblemService } from "../../domain/index.ts";
+import { KernelEvolveError, type Problem, type ProblemService, type TargetSpec } from "../../domain/index.ts";
 import { nearest } from "../../platform/nearest.ts";
 import { shared } from "../arguments.ts";
 import { defineTool, type ToolResult } from "../define.ts";
 
 const HEADER =
   "// ke:flags FLAGS | // ke:tunable NAME int VALUE {VALUES} (built with -DNAME=VALUE) | // ke:tunable-flags {FLAGS} | // ke:technique WORDS";
+const PYTHON_HEADER =
+  'NAME = VALUE  # ke:tunable int {VALUES} (an assignment of the module; also bool {True,False}, enum of "strings") | # ke:technique WORDS';
+
+/** The header lines that have a meaning in this language on this target. */
+function headerOf(spec: TargetSpec, language: string): string {
+  if (spec.run?.harness !== "torch") return HEADER;
+  return spec.abstractions[language]?.extension === ".py" ? PYTHON_HEADER : "// ke:technique WORDS";
+}
 
 const output = z.object({
   problems: z
@@ -89,7 +97,7 @@ export const problemDescribe = defineTool({
       id: problem.id,
       description: definition.description ?? "",
       prototype: problems.prototype(problem, language, spec.run?.harness),
-      header: HEADER,
+      header: headerOf(spec, language),
       workloads: workloadLines(problem),
       cache: problem.cache,
       ...(cost === undefined
@@ -111,7 +119,7 @@ export const problemDescribe = defineTool({
     const text = [
       `${structured.id}: ${structured.description}`,
       structured.prototype,
-      `header lines of a candidate: ${HEADER}`,
+      `header lines of a candidate: ${structured.header}`,
       `cache ${problem.cache}; ${structured.cost ?? "no cost given"}; ${graded}`,
       ...(definition.tolerance === undefined ? [] : [`tolerance: ${JSON.stringify(definition.tolerance)}`]),
       "workloads:",

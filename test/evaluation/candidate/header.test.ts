@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { applyFlags, applyTunables, parseHeader } from "../../../src/evaluation/candidate/header.ts";
+import { duplicateKey, structureKey } from "../../../src/evolution/normalise.ts";
 
 const SOURCE = `// ke:problem matmul
 // ke:technique blocked, vectorised
@@ -79,5 +80,58 @@ describe("writing choices into the header", () => {
     ]);
     expect(parseHeader(applyFlags(SOURCE, [])).flags).toEqual(["-O3", "-march=native"]);
     expect(() => applyFlags(SOURCE, ["-fopenmp"])).toThrow(/-fopenmp is not among/);
+  });
+});
+
+describe("tunables of Python sources", () => {
+  const PYTHON = `import torch
+# ke:technique tiled
+BLOCK: int = 64  # ke:tunable int {32,64,128}
+EVEN = True # ke:tunable bool {True,False}
+PRECISION = 'tf32'  # ke:tunable enum {tf32,ieee}
+class ModelNew(torch.nn.Module):
+    pass
+`;
+
+  it("are assignments with their values beside them", () => {
+    const header = parseHeader(PYTHON);
+    expect(header.tunables).toEqual([
+      { name: "BLOCK", type: "int", value: "64", values: ["32", "64", "128"] },
+      { name: "EVEN", type: "bool", value: "True", values: ["True", "False"] },
+      { name: "PRECISION", type: "enum", value: "tf32", values: ["tf32", "ieee"] },
+    ]);
+    expect(header.assigned).toEqual(["BLOCK", "EVEN", "PRECISION"]);
+    expect(parseHeader(SOURCE).assigned).toEqual([]);
+  });
+
+  it("are rewritten in place, and nothing else is", () => {
+    const values = { BLOCK: "128", EVEN: "False", PRECISION: "ieee" };
+    const tuned = applyTunables(PYTHON, values);
+    expect(tuned).toBe(
+      PYTHON.replace("= 64", "= 128").replace("= True", "= False").replace("'tf32'", "'ieee'"),
+    );
+    expect(applyTunables(tuned, { BLOCK: "64", EVEN: "True", PRECISION: "tf32" })).toBe(PYTHON);
+    expect(() => applyTunables(PYTHON, { BLOCK: "7" })).toThrow(/7 is not among 32, 64, 128/);
+  });
+
+  it("make configurations of one code, with each its own key", () => {
+    const tuned = applyTunables(PYTHON, { BLOCK: "128", PRECISION: "ieee" });
+    expect(structureKey(tuned, "triton")).toBe(structureKey(PYTHON, "triton"));
+    expect(duplicateKey(tuned, "triton")).not.toBe(duplicateKey(PYTHON, "triton"));
+    expect(structureKey(PYTHON.replace("pass", "x = 1"), "triton")).not.toBe(structureKey(PYTHON, "triton"));
+  });
+
+  it.each([
+    ["a value that is no literal", "BLOCK = 2 * 32  # ke:tunable int {32,64}", /a tunable beside code reads/],
+    ["an indented one", "    BLOCK = 32  # ke:tunable int {32,64}", /not indented/],
+    ["no values", "BLOCK = 32  # ke:tunable int", /a tunable beside code reads/],
+    ["a string as int", 'BLOCK = "32"  # ke:tunable int {32,64}', /BLOCK is int, but "32" is enum/],
+    ["0 as bool", "EVEN = 0  # ke:tunable bool {0,1}", /EVEN is bool, but 0 is int/],
+    ["words as bool", "EVEN = True  # ke:tunable bool {True,maybe}", /values are True and False/],
+    ["code in a value", 'MODE = "a"  # ke:tunable enum {a,"+x+"}', /tunable value/],
+    ["a value outside its set", "BLOCK = 5  # ke:tunable int {32,64}", /which is not among its values/],
+  ])("refuses %s, naming the line", (_what, line, message) => {
+    expect(() => parseHeader(`import torch\n${line}\n`)).toThrow(/line 2/);
+    expect(() => parseHeader(`import torch\n${line}\n`)).toThrow(message);
   });
 });

@@ -327,7 +327,9 @@ describe("asking for what there is not", () => {
   });
 
   it("refuses tunables, unknown baselines and problems without a Python reference", async () => {
-    await expect(ask("torch-cpu", RIGHT, scale, { tunables: { TILE: "8" } })).rejects.toThrow(/tunables/);
+    await expect(ask("torch-cpu", RIGHT, scale, { tunables: { TILE: "8" } })).rejects.toThrow(
+      /no such tunable/,
+    );
     await expect(ask("torch-cpu", RIGHT, scale, { baselines: ["vendor"] })).rejects.toThrow(/baselines/);
     const native = await services.problems.get("matmul");
     const bare = { ...native, definition: { ...native.definition, reference: undefined } };
