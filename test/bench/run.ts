@@ -1,11 +1,12 @@
 /** Measures of the machinery: `npm run bench` runs all, `npm run bench -- aa` one; results go to test/bench/results/. */
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { packageRoot } from "../../src/platform/paths.ts";
 import { aa, sensitivity } from "./aa.ts";
 import { coldStart } from "./cold-start.ts";
 import { overhead } from "./overhead.ts";
+import { benchmarksPage, pageFile } from "./page.ts";
 
 /** A benchmark that is a script of its own. */
 function script(name: string): () => Promise<void> {
@@ -36,6 +37,11 @@ if (unknown !== undefined) {
   process.stderr.write(`there is no benchmark "${unknown}"; there are ${Object.keys(benches).join(", ")}\n`);
   process.exit(2);
 }
-for (const [name, bench] of Object.entries(benches)) {
-  if (wanted.length === 0 || wanted.includes(name)) await bench();
+try {
+  for (const [name, bench] of Object.entries(benches)) {
+    if (wanted.length === 0 || wanted.includes(name)) await bench();
+  }
+} finally {
+  // A bench that misses its target has written its result, too.
+  writeFileSync(pageFile, benchmarksPage());
 }
