@@ -36,7 +36,12 @@ class Runner:
         if self.driver is None:
             self.driver = Driver()
         try:
-            return self.driver.ask(job, seconds)
+            events = self.driver.ask(job, seconds)
+            if events[-1].get("retired"):
+                # A fault of the device ended its use of it.
+                self.driver.close()
+                self.driver = None
+            return events
         except (AssertionError, OSError, ValueError) as error:
             self.driver.process.kill()
             self.driver.process.wait()

@@ -33,7 +33,7 @@ for name in {unrelated!r}:
     if importlib.util.find_spec(name) is None:
         module = types.ModuleType(name)
         for attribute in ("load_dotenv", "OpenAI", "completion", "tqdm"):
-            setattr(module, attribute, None)
+            setattr(module, attribute, lambda *a, **k: None)
         sys.modules[name] = module
         missing.append(name)
 sys.path.insert(0, {source!r})

@@ -117,7 +117,13 @@ export const torchEventSchema = z.discriminatedUnion("event", [
     code: z.enum(["invalid_job", "unsupported", "infrastructure", "reference_failed"]),
     message: z.string(),
   }),
-  z.object({ event: z.literal("done"), ok: z.boolean(), seconds: z.number() }),
+  /** `retired`: a fault of the device ended this process's use of it; the next job needs another. */
+  z.object({
+    event: z.literal("done"),
+    ok: z.boolean(),
+    seconds: z.number(),
+    retired: z.boolean().optional(),
+  }),
 ]);
 export type TorchEvent = z.infer<typeof torchEventSchema>;
 export type TorchEventOf<K extends TorchEvent["event"]> = Extract<TorchEvent, { event: K }>;

@@ -19,7 +19,7 @@ interface Asked<E> {
 }
 
 /** One `python -m <module> --serve` of tools/torch, started when first asked and kept warm; it answers one job at a time. */
-export class TorchServer<E extends { readonly event: string }> {
+export class TorchServer<E extends { readonly event: string; readonly retired?: boolean | undefined }> {
   readonly #python: string;
   readonly #module: string;
   readonly #schema: z.ZodType<E>;
@@ -134,7 +134,9 @@ export class TorchServer<E extends { readonly event: string }> {
     }
     asked.events.push(event);
     asked.onEvent(event);
-    if (event.event === "done") asked.resolve(asked.events);
+    if (event.event !== "done") return;
+    asked.resolve(asked.events);
+    if (event.retired === true) this.close();
   }
 
   #fail(message: string): void {

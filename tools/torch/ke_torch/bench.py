@@ -25,6 +25,7 @@ from .job import Job
 from .lacking import LeftOut, why_missing
 from .reference import Reference, Truth
 from .report import CANDIDATE, CONTROL, MAIN, Bench, report
+from .room import room
 from .session import LaunchError, Session
 from .thermal import Thermal
 from .verify import emit_wrong, judge_answer
@@ -149,7 +150,7 @@ class Benchmark:
         """Measures by queued calls, where the device and all hosts can; False where single calls have to do."""
         job, session = self.session.job, self.session
         able = self.reference.eager.queued and self.reference.eager.boxed
-        if not self.device or not able or job.backward or not self.room(m):
+        if not self.device or not able or job.backward or not room(session, self.reference, m, 2 * LAUNCHES + len(job.baselines)):
             return False
         try:
             candidates, baselines = self.launches()
@@ -174,14 +175,6 @@ class Benchmark:
                 return self.queued(m)
             raise Stop from failure
         return True
-
-    def room(self, m: Bench) -> bool:
-        """Whether all launches fit on the device beside each other: draws, live tensors, answers."""
-        memory = int(dict(self.reference.eager.hello.get("device") or {}).get("memory_bytes") or 0)
-        inputs = sum(t.numel() * t.element_size() for t in m.draws[0].tensors)
-        weights = sum(t.numel() * t.element_size() for t in self.session.weights.tensors)
-        hosts = 2 * LAUNCHES + len(self.session.job.baselines) + 2
-        return hosts * ((len(m.draws) + 3) * inputs + 3 * weights + (1 << 30)) < 0.8 * memory
 
     def launches(self) -> tuple[list[HostClient], list[HostClient]]:
         """Launches of the candidate, and the baseline twice with all other baselines; all are started beside each other."""

@@ -340,6 +340,8 @@ class HostClient:
                 answer["tree"], records[:outputs], tensors[:outputs], tensors[outputs:split], tensors[split:],
                 [str(p)[:200] for p in answer["patched"]], {str(k): int(v) for k, v in dict(answer["threads"]).items()},
             )  # fmt: skip
+        except torch.cuda.OutOfMemoryError as error:
+            raise mailbox.DeviceFull(f"no room for a copy of an answer: {str(error)[:300]}") from error
         except (wire.WireError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise self._mine(
                 HostFailure("protocol_violation", f"what the host answered cannot be read: {str(error)[:300]}")

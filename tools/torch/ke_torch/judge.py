@@ -65,8 +65,8 @@ def _run(job: Job, pool: Pool, emit: Emit) -> None:
         emit("seconds", **{name.replace(" ", "_"): round(value, 4) for name, value in sorted(session.seconds.items())})
 
 
-def judge(text: str, pool: Pool, emit: Emit) -> None:
-    """One job from its text to its closing line, whatever happens."""
+def judge(text: str, pool: Pool, emit: Emit) -> bool:
+    """One job from its text to its closing line, whatever happens; False where this process can judge no other."""
     start = time.monotonic()
     ok = False
     try:
@@ -85,7 +85,20 @@ def judge(text: str, pool: Pool, emit: Emit) -> None:
         import traceback
 
         emit("error", code="infrastructure", message="".join(traceback.format_exception(error))[-4000:])
-    emit("done", ok=ok, seconds=time.monotonic() - start)
+    retired = not _device_works()
+    emit("done", ok=ok, seconds=time.monotonic() - start, retired=retired)
+    return not retired
+
+
+def _device_works() -> bool:
+    """Whether this process can go on using the device: a fault there ends its context for good."""
+    if not torch.cuda.is_initialized():
+        return True
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return False
+    return True
 
 
 def main(argv: list[str]) -> int:
@@ -98,8 +111,8 @@ def main(argv: list[str]) -> int:
     try:
         if "--serve" in argv:
             for line in sys.stdin:
-                if line.strip():
-                    judge(line, pool, emit)
+                if line.strip() and not judge(line, pool, emit):
+                    break
         else:
             judge(sys.stdin.read(), pool, emit)
     finally:

@@ -18,6 +18,10 @@ MAX_CARRIED = 2048
 _HANDLE = 64
 
 
+class DeviceFull(Exception):
+    """The device has no room for what the judge holds of it; nobody's answer is to blame."""
+
+
 class _Handle(ctypes.Structure):
     _fields_ = [("reserved", ctypes.c_char * _HANDLE)]
 
@@ -53,7 +57,7 @@ class Box:
         torch.cuda.synchronize(device)
         status = self._cuda.cuMemAlloc_v2(ctypes.byref(address), ctypes.c_size_t(self.nbytes))
         if status != 0:
-            raise WireError(f"no {self.nbytes} bytes of device memory for what passes between processes ({status})")
+            raise DeviceFull(f"no {self.nbytes} bytes of device memory for what passes between processes ({status})")
         self._address = address.value
         status = self._cuda.cuIpcGetMemHandle(handle, address)
         if status != 0:
