@@ -86,6 +86,7 @@ class Session {
   #overview: RunOverview | undefined;
   #share = 0;
   #barren = 0;
+  #answered = false;
   #lastWhy = "";
   #failure: unknown;
 
@@ -160,6 +161,7 @@ class Session {
       const { proposal, usage } = await propose(asking, model, name, expansion);
       const worth =
         proposal.kind === "child" && !proposal.duplicate ? rewardOf(proposal.node, proposal.parents) : 0;
+      this.#answered = true;
       this.#bandit.settle(model, worth, this.#price(usage));
       if (proposal.kind === "nothing") {
         this.#nothing(`${model} handed no kernel in: ${proposal.why}`);
@@ -182,7 +184,9 @@ class Session {
   /** @throws infrastructure when no model is left, or nothing comes of anything */
   #failed(model: string, failure: ModelFailure): void {
     this.#lastWhy = `${model}: ${failure.message}`;
-    if (failure.reach !== "model") {
+    // An endpoint that has never answered and is asked in vain for a whole claim is not there.
+    const absent = failure.reach === "passing" && !this.#answered && this.#bandit.models.length === 1;
+    if (failure.reach !== "model" && !absent) {
       this.#bandit.settle(model, 0, 0);
       this.#nothing(this.#lastWhy);
       return;

@@ -198,8 +198,11 @@ describe("an endpoint that fails", () => {
 
   it("for as long as it is asked ends the drive; the run is gone on with", async () => {
     let down = true;
-    const { world, run, drive } = await setting((_, n) => (down ? { status: 500 } : good(n)), { nodes: 1 });
-    await expect(drive({ retries: 1 })).rejects.toThrow(/500.*\(2 times\)/);
+    const { world, run, endpoint, drive } = await setting((_, n) => (down ? { status: 500 } : good(n)), {
+      nodes: 1,
+    });
+    await expect(drive({ retries: 1 })).rejects.toThrow(/no model can be asked.*500.*\(2 times\)/);
+    expect(endpoint.asked).toHaveLength(2);
     expect(await world.evolution.get(run)).toMatchObject({
       nodes: 0,
       open_claims: 0,
