@@ -5,6 +5,8 @@ import { slugSchema } from "./scalar.ts";
 export const POLICIES = ["one-shot", "best-of-n", "linear", "greedy", "beam", "mcts", "islands"] as const;
 export const policyNameSchema = z.enum(POLICIES);
 export type PolicyName = z.infer<typeof policyNameSchema>;
+/** Chosen by `npm run bench -- search` (docs/benchmarks.md). */
+export const DEFAULT_POLICY: PolicyName = "mcts";
 
 export const budgetSchema = z.object({
   nodes: z.int().min(1).max(1_000_000).optional(),

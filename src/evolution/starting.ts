@@ -3,6 +3,7 @@ import { KernelEvolveError } from "../domain/errors.ts";
 import {
   type Budget,
   budgetSchema,
+  DEFAULT_POLICY,
   type MemoryMode,
   memoryModeSchema,
   type PolicyName,
@@ -11,7 +12,6 @@ import {
 import type { EvolutionService, ProblemService, TargetService } from "../domain/services.ts";
 import { policies, resolveParameters } from "./selection/index.ts";
 
-const DEFAULT_POLICY: PolicyName = "islands";
 /** Probability of showing kernels of earlier runs. More of it raises the floor and lowers the variety. */
 const PRIOR_KERNELS = 0.1;
 /** Policies that others are measured against: their drafts hear nothing of earlier work. */

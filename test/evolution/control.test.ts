@@ -169,7 +169,7 @@ describe("the report of a run with a control", () => {
     const text = await world.evolution.report(run.id, "markdown", context);
     const shown = (value: number | undefined) => (value ?? 0).toFixed(2);
     for (const said of [
-      `Search (islands): ${shown(ours?.ratio)}× [${shown(ours?.low)}, ${shown(ours?.high)}] over reference after ${overview.nodes} evaluations`,
+      `Search (${run.policy}): ${shown(ours?.ratio)}× [${shown(ours?.low)}, ${shown(ours?.high)}] over reference after ${overview.nodes} evaluations`,
       `control (best-of-n, no feedback, same seed kernels): ${shown(theirs?.ratio)}× [${shown(theirs?.low)}, ${shown(theirs?.high)}] over reference after ${held.nodes} evaluations`,
     ]) {
       expect(page).toContain(said);

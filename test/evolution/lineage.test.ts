@@ -14,6 +14,7 @@ test("git log --graph on the archive shows the search, with what each node is in
     problem: "scale",
     target: "cpu-test",
     budget: { nodes: 16 },
+    policy: "islands",
     policy_params: { drafts: 1, islands: 1, crossover: 0.6 },
   });
   await autotuneDriver({ evolution: world.evolution }).drive(run.id, context);

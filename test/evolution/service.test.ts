@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { Node } from "../../src/domain/run.ts";
+import { DEFAULT_POLICY, type Node } from "../../src/domain/run.ts";
 import type { SubmitInput } from "../../src/domain/services.ts";
+import { policies, resolveParameters } from "../../src/evolution/selection/index.ts";
 import { sha256 } from "../../src/platform/hash.ts";
 import { context, type Outcome, World } from "./fakes.ts";
 
@@ -54,8 +55,8 @@ describe("start", () => {
     const run = await world.evolution.start(input);
     expect((await world.evolution.start(input)).id).toBe(run.id);
     expect(run.baseline).toBe("reference");
-    expect(run.policy).toBe("islands");
-    expect(run.policy_params).toMatchObject({ islands: 3, tournament: 3 });
+    expect(run.policy).toBe(DEFAULT_POLICY);
+    expect(run.policy_params).toEqual(resolveParameters(policies[DEFAULT_POLICY], {}));
   });
 });
 
@@ -261,7 +262,8 @@ describe("submit", () => {
 
   it("records crossover parents in order, given or from the claim", async () => {
     await using world = new World(judge, seeds);
-    const run = await world.evolution.start({ problem: "scale", target: "cpu-test", budget: { nodes: 9 } });
+    const asked = { problem: "scale", target: "cpu-test", policy: "islands", budget: { nodes: 9 } } as const;
+    const run = await world.evolution.start(asked);
     await world.evolution.prepare(run.id, context);
     const [a, b] = await world.evolution.nodes(run.id);
     const parents = [b?.id ?? "", a?.id ?? ""];

@@ -5,6 +5,7 @@ import { lazyModelDriver } from "../../app/model.ts";
 import {
   CONTROLS,
   type Control,
+  DEFAULT_POLICY,
   type Driver,
   type EvolutionService,
   KernelEvolveError,
@@ -145,7 +146,11 @@ export function evolve(program: Command): void {
     .option("-t, --target <id>", "target", "cpu-x86-64")
     .option("--abstraction <name>", "language of the candidates; default the target's first")
     .option("--baseline <name>", "whose speedup is the fitness; default reference, else the language's first")
-    .option("--policy <name>", `how parents are chosen: ${policyNameSchema.options.join(", ")}`, "islands")
+    .option(
+      "--policy <name>",
+      `how parents are chosen: ${policyNameSchema.options.join(", ")}`,
+      DEFAULT_POLICY,
+    )
     .option("--param <name=value...>", "parameters of the policy (docs/policies.md)")
     .option("--driver <name>", "who makes the children: autotune (needs no model), model; default by --model")
     .option("--model <name...>", "a language model, or several as an ensemble; KERNELEVOLVE_MODEL")

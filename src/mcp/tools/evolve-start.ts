@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { KernelEvolveError, memoryModeSchema, policyNameSchema } from "../../domain/index.ts";
+import { DEFAULT_POLICY, KernelEvolveError, memoryModeSchema, policyNameSchema } from "../../domain/index.ts";
 import { shared } from "../arguments.ts";
 import { defineTool, type ToolContext, type ToolResult } from "../define.ts";
 import { type Overview, overviewOf, overviewSchema, overviewText } from "../render.ts";
@@ -55,7 +55,7 @@ export const evolveStart = defineTool({
       .max(60)
       .optional()
       .describe("Its speedup is the fitness: reference, compiler-best; eager, compile with PyTorch"),
-    policy: policyNameSchema.optional().describe("How parents are chosen; default islands"),
+    policy: policyNameSchema.optional().describe(`How parents are chosen; default ${DEFAULT_POLICY}`),
     policy_params: z
       .record(z.string(), z.number())
       .refine((values) => Object.keys(values).length <= 32, "has more than 32 entries")
