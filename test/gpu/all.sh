@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every measurement on a GPU, in two parts of ten minutes each: `right` judges answers, many judges beside each other, and fills the
 # caches; `times` measures, one after the other. What is cut by its limit keeps what it had; --resume of each script goes on.
+# More than a few judges at once gain nothing: the driver makes the contexts of their processes one at a time.
 #
 # Usage: test/gpu/all.sh right|times KERNELBENCH OUT CACHE   (torch, triton and an NVIDIA GPU; KERNELBENCH is a checkout of it)
 set -u
@@ -19,12 +20,11 @@ step() {
 
 case $part in
   right)
-    step 150 aten-reference aten --reference --samples 3 --jobs 14 --seconds 135
-    step 85 aten-candidates aten --candidates $here/candidates/aten --samples 3 --jobs 14 --seconds 75
-    step 185 cuda cuda &
-    step 195 kernelbench-model kernelbench --path "$bench" --model-itself --largest 1.01 --jobs 12 --seconds 170 --case-seconds 60
-    wait
-    step 135 kernelbench-fill kernelbench --path "$bench" --candidates $here/candidates/kernelbench --largest 1.01 --jobs 8 \
+    step 150 aten-reference aten --reference --samples 3 --jobs 5 --seconds 135
+    step 85 aten-candidates aten --candidates $here/candidates/aten --samples 3 --jobs 5 --seconds 75
+    step 185 cuda cuda
+    step 195 kernelbench-model kernelbench --path "$bench" --model-itself --largest 1.01 --jobs 5 --seconds 170 --case-seconds 60
+    step 135 kernelbench-fill kernelbench --path "$bench" --candidates $here/candidates/kernelbench --largest 1.01 --jobs 4 \
       --timing 0.1 --cache "$cache" --seconds 105 --case-seconds 100
     ;;
   times)

@@ -42,8 +42,8 @@ def size_of(path: Path) -> int | None:
 
 
 # Of the device's memory what a verification takes, in sizes of its inputs: draws, live tensors and answers of three processes and of
-# the judge, some in float64. And what a process takes for itself, GiB.
-TIMES_INPUTS, FIXED = 16, 3.0
+# the judge, some in float64. And what is taken besides, GiB: answers and weights may be far larger than inputs.
+TIMES_INPUTS, FIXED = 16, 16.0
 
 
 def problems(options: argparse.Namespace) -> tuple[list[tuple[str, Path]], dict[str, float]]:
