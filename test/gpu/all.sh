@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every measurement on a GPU, in two parts of ten minutes each: `right` judges answers, many judges beside each other, and fills the
+# Every measurement on a GPU, in two parts of about ten minutes each: `right` judges answers, many judges beside each other, and fills the
 # caches; `times` measures, one after the other. What is cut by its limit keeps what it had; --resume of each script goes on.
 # More than a few judges at once gain nothing: the driver makes the contexts of their processes one at a time.
 #

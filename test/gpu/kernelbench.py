@@ -41,8 +41,8 @@ def size_of(path: Path) -> int | None:
         return None
 
 
-# Of the device's memory what a verification takes, in sizes of its inputs: draws, live tensors and answers of three processes and of
-# the judge, some in float64. And what is taken besides, GiB: answers and weights may be far larger than inputs.
+# Of the device's memory what a verification takes, in sizes of its inputs: draws, live tensors and answers of three processes and
+# of the judge, some in float64. And what is taken besides, GiB: answers and weights may be far larger than inputs.
 TIMES_INPUTS, FIXED = 16, 16.0
 
 
