@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { DEFAULT_POLICY, type Node } from "../../src/domain/run.ts";
+import type { Node } from "../../src/domain/run.ts";
 import type { SubmitInput } from "../../src/domain/services.ts";
-import { policies, resolveParameters } from "../../src/evolution/selection/index.ts";
 import { sha256 } from "../../src/platform/hash.ts";
 import { context, type Outcome, World } from "./fakes.ts";
 
@@ -26,39 +25,6 @@ async function submit(world: World, run: string, source: string, more: Partial<S
     context,
   );
 }
-
-describe("start", () => {
-  it("checks every argument by name", async () => {
-    await using world = new World(judge);
-    const base = { problem: "scale", target: "cpu-test", budget: { nodes: 5 } };
-    const cases: [object, string][] = [
-      [{ ...base, problem: "nothing" }, "problem"],
-      [{ ...base, target: "nothing" }, "target"],
-      [{ ...base, abstraction: "fortran" }, "abstraction"],
-      [{ ...base, abstraction: "constructor" }, "abstraction"],
-      [{ ...base, baseline: "vendor" }, "baseline"],
-      [{ ...base, budget: {} }, "budget"],
-      [{ ...base, budget: { target_speedup: 3 } }, "budget"],
-      [{ ...base, budget: { nodes: 0 } }, "budget.nodes"],
-      [{ ...base, seed: 1.5 }, "seed"],
-      [{ ...base, policy_params: { islands: 99 } }, "policy_params.islands"],
-    ];
-    for (const [input, name] of cases) {
-      await expect(world.evolution.start(input as typeof base)).rejects.toThrow(name);
-    }
-    expect(world.store.graph.runs()).toEqual([]);
-  });
-
-  it("answers the same run for the same idempotency key, and stores parameters resolved", async () => {
-    await using world = new World(judge);
-    const input = { problem: "scale", target: "cpu-test", budget: { nodes: 5 }, idempotency_key: "k" };
-    const run = await world.evolution.start(input);
-    expect((await world.evolution.start(input)).id).toBe(run.id);
-    expect(run.baseline).toBe("reference");
-    expect(run.policy).toBe(DEFAULT_POLICY);
-    expect(run.policy_params).toEqual(resolveParameters(policies[DEFAULT_POLICY], {}));
-  });
-});
 
 describe("time travel", () => {
   it("answers a run as it stood at every step", async () => {
