@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import checks
-from .client import Answer, Batch, Call, HostClient, HostFailure
+from .client import HostClient
 from .compare import Difference, compare
 from .estimate import Launches, estimate_launches, median
+from .replies import Answer, Batch, Call, HostFailure
 from .report import Bench, report_queued
 from .session import Session
 from .thermal import Thermal

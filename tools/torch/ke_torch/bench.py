@@ -11,12 +11,12 @@ import os
 import random
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from . import batches, checks
-from .client import Answer, Call, HostClient, HostFailure
+from .client import HostClient
 from .compare import Difference, compare
 from .draws import role_of
 from .estimate import Series, estimate
@@ -24,6 +24,7 @@ from .formats import Workload
 from .job import Job
 from .lacking import LeftOut, why_missing
 from .reference import Reference, Truth
+from .replies import Answer, Call, HostFailure
 from .report import CANDIDATE, CONTROL, MAIN, Bench, report
 from .room import room
 from .session import LaunchError, Session
@@ -82,9 +83,14 @@ def keep_off(host: HostClient) -> None:
             os.sched_setaffinity(host.pid, others)
 
 
-def baseline_names(job: Job) -> list[str]:
+def launches_for(job: Job, calls_ns: Sequence[int]) -> int:
+    """How many launches, by how long the verified calls took at least: those of long calls hardly differ."""
+    return batches.FEW if job.device != "cpu" and calls_ns and max(calls_ns) > 1.5 * batches.LONG_NS else LAUNCHES
+
+
+def baseline_names(job: Job, launches: int = LAUNCHES) -> list[str]:
     """The main baseline, its further copies, and the others."""
-    copies = [f"control{k}" for k in range(2, LAUNCHES)] if job.device != "cpu" else []
+    copies = [f"control{k}" for k in range(2, launches)] if job.device != "cpu" else []
     return ["eager", "control", *copies, *(b for b in job.baselines if b != "eager")]
 
 
@@ -93,12 +99,12 @@ def baseline_start(name: str) -> tuple[str, str, str]:
     return "control" if name.startswith("control") else "baseline", name, "compile" if name == "compile" else "eager"
 
 
-def prestart(session: Session) -> None:
+def prestart(session: Session, launches: int) -> None:
     """Begins to start what a benchmark on a device will need, beside what else is done."""
     job = session.job
-    for _ in range(LAUNCHES - 1):
+    for _ in range(launches - 1):
         session.prestart("candidate", job.name)
-    for name in baseline_names(job):
+    for name in baseline_names(job, launches):
         if session.warm.take(f"baseline/{name}") is None:
             session.prestart(*baseline_start(name))
 
@@ -106,8 +112,8 @@ def prestart(session: Session) -> None:
 class Benchmark:
     """All timed workloads of a job."""
 
-    def __init__(self, session: Session, candidate: HostClient | None = None) -> None:
-        self.session = session
+    def __init__(self, session: Session, candidate: HostClient | None = None, launches: int = LAUNCHES) -> None:
+        self.session, self.wanted = session, launches
         self.device = session.job.device != "cpu"
         self.reference = Reference(session)
         # A device's first launch is the process that was verified.
@@ -150,7 +156,12 @@ class Benchmark:
         """Measures by queued calls, where the device and all hosts can; False where single calls have to do."""
         job, session = self.session.job, self.session
         able = self.reference.eager.queued and self.reference.eager.boxed
-        if not self.device or not able or job.backward or not room(session, self.reference, m, 2 * LAUNCHES + len(job.baselines)):
+        if (
+            not self.device
+            or not able
+            or job.backward
+            or not room(session, self.reference, m, 2 * self.wanted + len(job.baselines))
+        ):
             return False
         try:
             candidates, baselines = self.launches()
@@ -180,8 +191,8 @@ class Benchmark:
         """Launches of the candidate, and the baseline twice with all other baselines; all are started beside each other."""
         session, job = self.session, self.session.job
         self.running = [h for h in self.running if not h.closed]
-        self.names = [n for n in baseline_names(job) if n not in self.left_out]
-        wanted = [("candidate", job.name, "eager")] * (LAUNCHES - len(self.running))
+        self.names = [n for n in baseline_names(job, self.wanted) if n not in self.left_out]
+        wanted = [("candidate", job.name, "eager")] * (self.wanted - len(self.running))
         wanted += [baseline_start(n) for n in self.names if session.warm.take(f"baseline/{n}") is None]
         for host in session.start_all(wanted):
             if host.role == "candidate":

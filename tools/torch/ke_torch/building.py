@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
-from .client import HostFailure
 from .compile.modules import BuildError, MissingCompiler, Request, build
 from .events import Emit
 from .formats import FormatError
 from .formats.native import with_module
 from .job import Job
+from .replies import HostFailure
 from .warm import Pool
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from . import wire
-from .client import Answer
 from .compare import shape_text
+from .replies import Answer
 from .tree import outline
 
 _HINTS = (

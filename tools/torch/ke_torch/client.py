@@ -3,105 +3,41 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from . import control, mailbox, wire
 from .launch import LaunchError, Zygote
+from .process import NO_MEMORY, HostProcess
+from .replies import Answer, Batch, Call, HostFailure
 
-TEXT_CAP = 65536
-_SIGNALS = {
-    signal.SIGSEGV: "segfault", signal.SIGBUS: "segfault", signal.SIGFPE: "arithmetic_fault", signal.SIGILL: "illegal_instruction",
-    signal.SIGSYS: "forbidden_syscall", signal.SIGXFSZ: "file_too_large", signal.SIGXCPU: "cpu_time_exceeded",
-    signal.SIGABRT: "aborted", signal.SIGKILL: "killed",
-}  # fmt: skip
-_NO_MEMORY = ("not enough memory", "out of memory", "MemoryError", "can't allocate memory", "Cannot allocate memory")
+# What letting go may take, seconds; and boxes that are kept then, bytes.
+LETTING_GO, SMALL_BOX = 20.0, 64 << 20
 
 
-class HostFailure(Exception):
-    """A host that gave no answer: code of docs/threat-model.md, and what is known about it."""
-
-    def __init__(self, code: str, message: str, exit_code: int = -1, signal_number: int = 0) -> None:
-        super().__init__(message)
-        self.code, self.message, self.exit_code, self.signal_number = code, message, exit_code, signal_number
-        self.host: HostClient | None = None
-
-
-@dataclass
-class Call:
-    """Times of one call, ns."""
-
-    judge_ns: int = 0
-    inner_ns: int = 0
-    device_ns: int = 0
-    tail_ns: int = 0
-    arm_ns: int = 0
-    finish_ns: int = 0
-    collect_ns: int = 0
-
-
-@dataclass
-class Batch:
-    """Times of queued calls, ns: each by the device's events and by the judge's clock from its release until it was over."""
-
-    device_ns: list[int] = field(default_factory=list)
-    null_ns: list[int] = field(default_factory=list)
-    judge_ns: list[int] = field(default_factory=list)
-    total_ns: int = 0
-    host_ns: int = 0
-    finish_ns: int = 0
-    expired: bool = False
-
-
-@dataclass
-class Answer:
-    """What a host answered, copied into the judge's memory."""
-
-    tree: Any
-    records: list[wire.Record]
-    tensors: list[torch.Tensor]
-    inputs: list[torch.Tensor]
-    probes: list[torch.Tensor]
-    patched: list[str]
-    threads: dict[str, int] = field(default_factory=dict)
-
-
-class HostClient:
+class HostClient(HostProcess):
     """One host process, stopped whenever it is not its turn."""
 
     def __init__(
         self, zygote: Zygote, role: str, name: str, request: dict[str, Any], seconds: dict[str, float],
         home: torch.device | None = None,
     ) -> None:  # fmt: skip
-        self.zygote, self.role, self.name, self.seconds = zygote, role, name, seconds
+        super().__init__(zygote, request)
+        self.role, self.name, self.seconds = role, name, seconds
         # Where the judge holds tensors; boxes are device memory that passes them, where that works.
         self.home = torch.device("cpu") if home is None else home
         self.boxed, self.why_not_boxed = False, ""
         self.boxes: list[mailbox.Box] = []
         self.inbox: mailbox.Box | None = None
         self.outbox: mailbox.Box | None = None
-        self.control_fd = control.Control.create()
-        self.page = control.Control(self.control_fd)
-        self.words = self.page.words()
-        self.inputs_fd = os.memfd_create("ke-inputs", os.MFD_CLOEXEC)
-        self.outputs_fd = os.memfd_create("ke-outputs", os.MFD_CLOEXEC)
-        self.text_fd, writer = os.pipe2(os.O_CLOEXEC)
-        fcntl.fcntl(self.text_fd, fcntl.F_SETFL, os.O_NONBLOCK)
-        self.text, self.text_total, self.sequence = b"", 0, 0
-        readable = os.open(f"/proc/self/fd/{self.inputs_fd}", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            self.inner, self.pid = zygote.fork(request, [self.control_fd, readable, self.outputs_fd, writer])
-        finally:
-            os.close(writer)
-            os.close(readable)
-        self.closed = False
+        self.sequence = 0
+        # By the judge's clock; the first call of a process compiles.
+        self.shortest_ns = 1 << 62
         self.last: dict[str, Any] = {}
         self.hello = self._await_ready()
         self.queued = bool(self.hello.get("queued"))
@@ -150,41 +86,6 @@ class HostClient:
                 HostFailure("protocol_violation", f"the host's answer is no JSON object: {str(error)[:200]}")
             ) from error
 
-    def alive(self) -> bool:
-        """Whether it still runs; takes what it printed, so that it does not wait for us."""
-        self.drain()
-        return self.pid > 0 and self.zygote.status(self.inner) is None
-
-    def drain(self) -> str:
-        """What it printed so far, capped."""
-        with contextlib.suppress(BlockingIOError, OSError):
-            while data := os.read(self.text_fd, 65536):
-                self.text_total += len(data)
-                self.text += data[: max(0, TEXT_CAP - len(self.text))]
-        return self.text.decode(errors="replace")
-
-    def _signal(self, number: int) -> None:
-        if self.pid > 0:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(self.pid, number)
-
-    def stopped(self) -> None:
-        """Stops it until its next turn."""
-        self._signal(signal.SIGSTOP)
-
-    def failure(self, timed_out: bool, what: str) -> HostFailure:
-        """Why there is no answer."""
-        status = None if timed_out else self.zygote.status(self.inner)
-        if not timed_out and status is None:
-            time.sleep(0.01)
-            status = self.zygote.status(self.inner)
-        if status is None:
-            return HostFailure("call_timeout" if what == "call" else "load_timeout", f"no answer to {what} in time")
-        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-        code = _SIGNALS.get(signal.Signals(number), "killed_by_signal") if number else "exited_early"
-        left = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1
-        return HostFailure(code, f"the process ended during {what}", left, number)
-
     def _wait(self, word: int, value: int, deadline: float, what: str) -> None:
         if not control.spin_until(self.words, word, value, self.alive, deadline):
             raise self._mine(self.failure(self.alive(), what))
@@ -221,7 +122,7 @@ class HostClient:
         if "error" in answer:
             text = str(answer["error"])
             code = "load_failed" if what in ("load", "build") else "exception"
-            if any(word in text for word in _NO_MEMORY) or answer.get("code") == "out_of_memory":
+            if any(word in text for word in NO_MEMORY) or answer.get("code") == "out_of_memory":
                 code = "out_of_memory"
             elif "CUDA error" in text or "AcceleratorError" in str(answer.get("kind")):
                 code = "device_fault"
@@ -262,6 +163,7 @@ class HostClient:
             self._wait(control.DONE, sequence, deadline, "call")
         found.judge_ns = clock() - start
         self._signal(signal.SIGSTOP)
+        self.shortest_ns = min(self.shortest_ns, found.judge_ns)
         return found
 
     def batch(self, keys: Sequence[int], limit_ns: int, **fields: Any) -> Batch:
@@ -377,19 +279,36 @@ class HostClient:
         except (wire.WireError, OSError, KeyError, TypeError, ValueError, IndexError) as error:
             raise self._mine(HostFailure("protocol_violation", str(error)[:300])) from error
 
+    def recycle(self) -> list[str]:
+        """Has it let go of its problem; answers what is left of that, which ends its use. For trusted subjects only."""
+        kept, self.seconds = self.seconds, dict.fromkeys(self.seconds, LETTING_GO)
+        try:
+            left = [str(what) for what in self.request("recycle")["left"]]
+        except (HostFailure, KeyError, TypeError) as error:
+            return [str(error)[:300]]
+        finally:
+            self.seconds = kept
+        self.free(SMALL_BOX)
+        self.text, self.text_total = b"", 0
+        return left
+
+    def free(self, larger: int) -> None:
+        """Frees boxes of more bytes. For trusted hosts only: they open one only while they copy."""
+        for box in [b for b in self.boxes if b.nbytes > larger]:
+            box.free()
+            self.boxes.remove(box)
+            self.inbox = None if self.inbox is box else self.inbox
+            if self.outbox is box:
+                self.outbox = self._box(1)
+
+    def adopt(self, role: str, name: str, seconds: dict[str, float]) -> HostClient:
+        """The same process in another part."""
+        self.role, self.name, self.seconds, self.shortest_ns = role, name, seconds, 1 << 62
+        return self
+
     def close(self) -> None:
         """Ends it."""
-        if self.closed:
-            return
-        self.closed = True
-        if self.zygote.status(self.inner) is None:
-            if self.pid > 0:
-                self._signal(signal.SIGKILL)
-            self.zygote.end(self.inner)
-        self.drain()
+        super().close()
         for box in self.boxes:
             box.free()
-        self.words.release()
-        self.page.close()
-        for fd in (self.control_fd, self.inputs_fd, self.outputs_fd, self.text_fd):
-            os.close(fd)
+        self.boxes.clear()

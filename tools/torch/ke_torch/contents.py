@@ -53,17 +53,23 @@ class Contents:
         self._recipe: dict[str, Any] = {}
         self._tables: list[tuple[str, torch.Tensor, int, int]] = []
 
-    def load(self, draws: Sequence[Sequence[torch.Tensor]], roles: Sequence[dict[str, bool]]) -> None:
-        """Takes new draws; the live tensors are kept where shapes and types are the same."""
+    def load(self, draws: Sequence[Sequence[torch.Tensor]], roles: Sequence[dict[str, bool]], lean: bool = False) -> None:
+        """Takes new draws; the live tensors are kept where shapes and types are the same.
+
+        `lean` keeps one draw in the live tensors only: what a call changes in them stays changed until the next `load`.
+        """
         self.draws = [[self.device.put(t).contiguous() for t in draw] for draw in draws]
         self.roles = list(roles)
         first = self.draws[0]
         same = [(t.shape, t.dtype) for t in self.live] == [(t.shape, t.dtype) for t in first]
         if not same:
-            self.live = [t.contiguous().clone() for t in first]
+            self.live = list(first) if lean else [t.clone() for t in first]
             self._alias = [alias_of(t) for t in self.live]
-        self.apply({"draw": 0})
-        if self.device.queue is not None:
+        if same or not lean:
+            self.apply({"draw": 0})
+        if lean:
+            self.draws = []
+        elif self.device.queue is not None:
             self._tables = [self._table(k) for k in range(len(self.live))]
 
     def _table(self, k: int) -> tuple[str, torch.Tensor, int, int]:
@@ -95,7 +101,7 @@ class Contents:
     def apply(self, recipe: dict[str, Any]) -> None:
         """Writes the contents: rows of one draw up to a cut, of another behind it, times a scale. `patch` makes `dense` ones."""
         self._recipe = recipe
-        if recipe.get("dense"):
+        if recipe.get("dense") or not self.draws:
             return
         with torch.no_grad():
             for k, alias in enumerate(self._alias):

@@ -36,6 +36,12 @@ class Device(Protocol):
     def flush(self) -> None:
         """Puts the caches out of what the call will read."""
 
+    def held(self) -> int:
+        """Bytes of torch's memory on the device that are this object's."""
+
+    def release(self) -> None:
+        """Gives memory that nothing uses to other processes."""
+
     def timed(self, call: Callable[[], Any], words: memoryview, done: int, sequence: int) -> Any:
         """Calls, waits for the device, writes `sequence` into word `done`, and answers what the call answered."""
 
@@ -99,6 +105,13 @@ class CpuDevice:
             size = min(max(2 * cache, 16 << 20), 32 << 20)
             self._buffer = torch.zeros(size // 8, dtype=torch.int64)
         self._buffer.add_(1)
+
+    def held(self) -> int:
+        """See `Device`."""
+        return 0
+
+    def release(self) -> None:
+        """What is freed is the system's at once where it is large."""
 
     def timed(self, call: Callable[[], Any], words: memoryview, done: int, sequence: int) -> Any:
         """See `Device`."""
@@ -167,6 +180,14 @@ class CudaDevice:
         if self._reset is not None:
             self._reset()
         self._zero(self._buffer)
+
+    def held(self) -> int:
+        """See `Device`."""
+        return 0 if self._buffer is None else self._flush_bytes
+
+    def release(self) -> None:
+        """What torch keeps for its next allocations."""
+        torch.cuda.empty_cache()
 
     def timed(self, call: Callable[[], Any], words: memoryview, done: int, sequence: int) -> Any:
         """See `Device`. `end` stands on the current stream; `last` after every stream is done: the gap is unjoined work."""

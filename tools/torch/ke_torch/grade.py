@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from .client import HostFailure
 from .compare import compare
 from .draws import role_of
 from .reference import Reference, Truth
+from .replies import HostFailure
 from .session import Session
 
 NULLS = ("zeros", "ones", "mean", "input_copy", "random")
@@ -51,7 +51,7 @@ def grade(session: Session) -> None:
                 if draw is None:
                     break
                 with session.phase("reference"):
-                    reference.give([draw], [role_of(t) for t in draw.tensors])
+                    reference.give([draw], [role_of(t) for t in draw.tensors], session.large(draw))
                     truth = reference.truth({"draw": 0}, 0, draw.tensors, workload)
                 for kind in NULLS:
                     passing[kind] = passing[kind] and _passes(session, kind, truth, draw.tensors, generator)

@@ -21,6 +21,7 @@ from .contents import Contents
 from .device import CpuDevice, CudaDevice, open_device, poison, precision_flags
 from .dispatch import record_dispatch
 from .integrity import Watch
+from .pristine import Pristine
 from .provide import provide_inputs
 from .queued import Ring
 from .subject import Subject, SubjectError, cast, load_files, tensors_of
@@ -46,8 +47,13 @@ class Host:
         self.folder, self.page, self.device = folder, page, device
         self.words = page.words()
         self.watch = Watch()
+        self.pristine = Pristine(device, self.watch, folder)
+        self.forget()
+
+    def forget(self) -> None:
+        """Nothing is loaded, given or answered."""
         self.subject: Subject | None = None
-        self.contents = Contents(device)
+        self.contents = Contents(self.device)
         self.tree: Any = None
         self.answer: Any = None
         self.pointers: set[int] = set()
@@ -136,6 +142,12 @@ class Host:
         self.subject = Subject(request["subject"], self.folder, self.device)
         return {"ok": True, "device": self.device.describe(), "missing": self.device.missing}
 
+    def do_recycle(self, _: dict[str, Any], __: int) -> dict[str, Any]:
+        """Lets go of the subject and all that came with it; answers what is left of it nevertheless."""
+        self.forget()
+        self.pristine.clean()
+        return {"left": self.pristine.differences()}
+
     def do_build(self, request: dict[str, Any], _: int) -> dict[str, Any]:
         """Makes the module."""
         assert self.subject is not None
@@ -175,7 +187,16 @@ class Host:
         if request.get("double"):
             draws = [[cast(t, torch.float64) for t in draw] for draw in draws]
         self.tree = request["tree"]
-        self.contents.load(draws, request["roles"])
+        tensors.clear()
+        self.contents.load(draws, request["roles"], request.get("lean", False))
+        return {"ok": True}
+
+    def do_rest(self, request: dict[str, Any], _: int) -> dict[str, Any]:
+        """Gives up the last answer, and with `inputs` those too: others need the memory."""
+        self.answer, self.kept, self.probes, self.waiting = None, [], [], ([], None)
+        if request["inputs"]:
+            self.contents = Contents(self.device)
+        self.device.release()
         return {"ok": True}
 
     def do_call(self, request: dict[str, Any], sequence: int) -> dict[str, Any]:

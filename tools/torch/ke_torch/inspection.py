@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .client import HostFailure
 from .compare import Difference
+from .replies import HostFailure
 from .session import Session
 from .verify import Verification, emit_wrong
 

@@ -24,7 +24,7 @@ from .verify import Verification
 
 
 def _run(job: Job, pool: Pool, emit: Emit) -> None:
-    from .bench import Benchmark, prestart
+    from .bench import LAUNCHES, Benchmark, launches_for, prestart
     from .grade import grade
     from .inspection import inspect_candidate
 
@@ -42,14 +42,16 @@ def _run(job: Job, pool: Pool, emit: Emit) -> None:
             with session.phase("grade"):
                 grade(session)
             return
-        passed, candidate = True, None
+        passed, candidate, launches = True, None, LAUNCHES
         if job.mode in ("verify", "evaluate"):
             with session.phase("verify"):
                 verification = Verification(session)
                 passed = verification.run()
             if passed:
                 if job.mode == "evaluate":
-                    prestart(session)
+                    verified = (verification.candidate, verification.reference.eager)
+                    launches = launches_for(job, [host.shortest_ns for host in verified if host is not None])
+                    prestart(session, launches)
                 with session.phase("dispatch"):
                     passed = inspect_candidate(session, verification)
             candidate = verification.candidate
@@ -57,7 +59,7 @@ def _run(job: Job, pool: Pool, emit: Emit) -> None:
             if job.device == "cpu":
                 session.close()
                 candidate = None
-            Benchmark(session, candidate).run()
+            Benchmark(session, candidate, launches).run()
         emit("device", device=session.device, missing=session.missing, sandbox="full" if job.sandbox else "limited",
              confinement=session.confinement, torch=torch.__version__)  # fmt: skip
     finally:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import torch
 
 from . import checks
-from .client import Answer, HostClient, HostFailure
+from .client import HostClient
 from .compare import compare, tolerance_of
 from .draws import Draw, Role
 from .formats import Workload
+from .mailbox import DeviceFull
+from .replies import Answer, HostFailure
 from .session import Session
 
 SLACK = 1 << 20
@@ -24,6 +26,7 @@ class Truth:
     """What is right for one set of contents."""
 
     eager: Answer
+    input_bytes: int
     want: list[torch.Tensor]
     allowed: float
     own_error: float
@@ -35,8 +38,7 @@ class Truth:
     @property
     def limit(self) -> int:
         """The most that an answer may be read of."""
-        inputs = sum(t.numel() * t.element_size() for t in self.eager.inputs)
-        return 2 * sum(self.sizes) + inputs + SLACK
+        return 2 * sum(self.sizes) + self.input_bytes + SLACK
 
     @property
     def sizes(self) -> list[int]:
@@ -59,6 +61,7 @@ class Reference:
         session.keep(self.eager, "reference")
         self.oracle: HostClient | None = wide if wanted else None
         self._no_oracle = ""
+        self.lean: tuple[list[Draw], list[Role]] | None = None
         if not wanted:
             self._without("the job asks for it")
         elif warm.no_oracle:
@@ -99,14 +102,15 @@ class Reference:
             if host is not None:
                 self.session.set_weights(host, tensors)
 
-    def give(self, draws: list[Draw], roles: list[Role]) -> None:
-        """Contents for both."""
-        self.session.give(self.eager, draws, roles)
+    def give(self, draws: list[Draw], roles: list[Role], lean: bool = False) -> None:
+        """Contents for both; `lean` for one answer only, after which they are gone."""
+        self.lean = (draws, roles) if lean else None
+        self.session.give(self.eager, draws, roles, lean=lean)
         if self.oracle is not None:
             try:
-                self.session.give(self.oracle, draws, roles, double=True)
-            except HostFailure as failure:
-                self._without(failure.message)
+                self.session.give(self.oracle, draws, roles, double=True, lean=lean)
+            except (HostFailure, DeviceFull) as failure:
+                self._without(str(failure))
 
     def truth(self, recipe: dict[str, object], key: int, before: list[torch.Tensor] | None, workload: Workload) -> Truth:
         """What is right for the contents of a recipe."""
@@ -120,24 +124,37 @@ class Reference:
                 torch.randn(t.shape, generator=generator, dtype=torch.float32, device=home).to(t.dtype) for t in forward.tensors
             ]
         _, eager = session.ask(self.eager, recipe, 1 << 40, key, cotangents, destinations=destinations)
+        input_bytes = sum(t.numel() * t.element_size() for t in eager.inputs)
+        changed = [] if before is None else checks.inputs_changed(eager.inputs, before)
+        if self.lean is not None:
+            eager.inputs = []
+            session.rest(self.eager, inputs=False)
         want, allowed, own, oracle = eager.tensors, 1.0, 0.0, "eager"
         if self.oracle is not None:
             try:
-                _, wide = session.ask(self.oracle, recipe, 1 << 40, key, cotangents, double=True, destinations=destinations)
+                _, wide = session.ask(
+                    self.oracle, recipe, 1 << 40, key, cotangents, inputs=False, double=True, destinations=destinations
+                )
+                if self.lean is not None:
+                    session.rest(self.oracle, inputs=True)
                 if [t.shape for t in wide.tensors] == [t.shape for t in eager.tensors]:
                     want, oracle = wide.tensors, "float64"
                     own = self._error(want, eager)
                     allowed = max(1.0, 4 * own)
-            except HostFailure as failure:
-                self._without(failure.message)
+            except (HostFailure, DeviceFull) as failure:
+                self._without(str(failure))
         if oracle == "float64" and self._hopeless(eager, allowed):
             # Dropout draws other numbers in float64, and some deep nets in training mode magnify any difference. What is left is
             # the baseline's answer in its own type, and how far a second one is from it.
+            if self.lean is not None and changed:
+                session.give(self.eager, *self.lean, lean=True)
             _, again = session.ask(self.eager, recipe, 1 << 40, key, cotangents, destinations=destinations)
             want, oracle, own = eager.tensors, "eager", self._error(eager.tensors, again)
             allowed = max(1.0, 4 * own)
-        changed = [] if before is None else checks.inputs_changed(eager.inputs, before)
-        return Truth(eager, want, allowed, own, cotangents, changed, oracle, self._hopeless(eager, allowed))
+        if self.lean is not None:
+            session.rest(self.eager, inputs=True)
+            self.lean = None
+        return Truth(eager, input_bytes, want, allowed, own, cotangents, changed, oracle, self._hopeless(eager, allowed))
 
     def _hopeless(self, eager: Answer, allowed: float) -> bool:
         """Whether the tolerance has become as large as the answer."""

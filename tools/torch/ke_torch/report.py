@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .client import Call
 from .draws import Draw, Role
 from .estimate import Series, estimate, estimate_launches, half_width, median, quantile
 from .formats import Workload
+from .replies import Call
 from .session import Session
 
 if TYPE_CHECKING:

@@ -6,23 +6,26 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
 
-from .client import Answer, Call, HostClient, HostFailure
+from .client import HostClient
 from .draws import Draw, Role, cast_draw, describe_draw
 from .events import Emit
 from .formats import Workload
 from .job import Job
 from .launch import LaunchError
+from .replies import Answer, Call, HostFailure
 from .warm import Pool, Weights
 
 LIMITS = {"address_space": 0, "cpu_seconds": 600, "file_bytes": 8 << 30, "processes": 0}
 CPU_ADDRESS_SPACE = 24 << 30
 INPUT_LIMIT = 64 << 30
 JUDGE_MEMORY = 4 << 30
+# Inputs of this size are held once by whoever needs them, and nowhere else, bytes.
+LARGE = 1 << 30
 
 
 class Session:
@@ -109,17 +112,25 @@ class Session:
         if wrap == "compile":
             # It compiles in its first call.
             seconds = dict.fromkeys(seconds, job.compile_seconds)
-        host = HostClient(self.untrusted if own else self.trusted, role, name, self._request(role), seconds, self.home)
+        files, subject = job.problem.files, job.problem.subject
+        if own:
+            assert job.candidate is not None
+            files, subject = job.candidate.files, job.candidate.subject
+        blobs = [torch.frombuffer(bytearray(d), dtype=torch.uint8) if d else torch.empty(0, dtype=torch.uint8) for _, d in files]
+        request, names = self._request(role), [n for n, _ in files]
+        if not own and wrap != "compile" and (spare := self.pool.spare(self.trusted, request)) is not None:
+            with suppress(HostFailure):
+                spare.adopt(role, name, seconds).request("load", blobs, files=names, subject=subject)
+                self.hosts.append(spare)
+                return spare
+            # It may be that this process remembers what a new one would not; a new one decides.
+            spare.close()
+        host = HostClient(self.untrusted if own else self.trusted, role, name, request, seconds, self.home)
+        # Code that candidates wrote never makes room for another's; a compiler's state is a process's own.
+        host.reusable = not own and wrap != "compile"
         self.hosts.append(host)
         try:
-            files, subject = job.problem.files, job.problem.subject
-            if own:
-                assert job.candidate is not None
-                files, subject = job.candidate.files, job.candidate.subject
-            blobs = [
-                torch.frombuffer(bytearray(d), dtype=torch.uint8) if d else torch.empty(0, dtype=torch.uint8) for _, d in files
-            ]
-            host.request("load", blobs, files=[n for n, _ in files], subject=subject)
+            host.request("load", blobs, files=names, subject=subject)
         except HostFailure as failure:
             failure.host = host
             failure.code = "load_failed" if failure.code == "exception" else failure.code
@@ -211,6 +222,11 @@ class Session:
         host.request("load", [], files=[], subject=self.job.problem.subject)
         return host
 
+    @staticmethod
+    def large(draw: Draw) -> bool:
+        """Whether so much is drawn that it should not be held twice."""
+        return sum(t.numel() * t.element_size() for t in draw.tensors) > LARGE
+
     def draw(self, reference: HostClient, workload: Workload, index: int) -> Draw | None:
         """Fresh inputs from a secret seed; None where the workload turns out not to exist."""
         seed = self.derive(f"inputs/{workload.uuid}", index)
@@ -223,12 +239,24 @@ class Session:
             return None
         return cast_draw(Draw(answer["tree"], host.given(answer, INPUT_LIMIT)), self.job.dtype)
 
-    def give(self, host: HostClient, draws: Sequence[Draw], roles: Sequence[Role], double: bool = False) -> None:
-        """Hands draws of one structure to a host."""
+    def give(
+        self, host: HostClient, draws: Sequence[Draw], roles: Sequence[Role], double: bool = False, lean: bool = False
+    ) -> None:
+        """Hands draws of one structure to a host; `lean`: one, of which it keeps no second copy."""
         host.request(
             "draws", [t for d in draws for t in d.tensors], tree=draws[0].tree, draws=len(draws),
-            each=len(draws[0].tensors), roles=[r.to_json() for r in roles], double=double,
+            each=len(draws[0].tensors), roles=[r.to_json() for r in roles], double=double, lean=lean,
         )  # fmt: skip
+        if lean and host.role != "candidate":
+            host.free(LARGE)
+
+    def rest(self, host: HostClient, inputs: bool) -> None:
+        """Has a host give up its answer, and its inputs where told so, and gives up what the judge itself does not use."""
+        host.request("rest", None, inputs=inputs)
+        if host.role != "candidate":
+            host.free(LARGE)
+        if self.home.type != "cpu":
+            torch.cuda.empty_cache()
 
     def ask(
         self,
@@ -237,9 +265,10 @@ class Session:
         limit: int,
         key: int = 0,
         cotangents: list[torch.Tensor] | None = None,
+        inputs: bool = True,
         **fields: Any,
     ) -> tuple[Call, Answer]:
-        """One call and its answer, with the inputs as they are after it."""
+        """One call and its answer, with the inputs as they are after it where they are asked for."""
         backward = self.job.backward
         found = host.call(
             key,
@@ -250,7 +279,7 @@ class Session:
             cotangents=cotangents is not None,
             **fields,
         )
-        return found, host.collect(found, limit, inputs=True, backward=backward)
+        return found, host.collect(found, limit, inputs=inputs, backward=backward)
 
     def report(self, host: HostClient, failure: HostFailure, workload: str) -> None:
         """A host that gave no answer, as a line."""
@@ -279,9 +308,11 @@ class Session:
         self.launched.clear()
         if self.warm.spoiled:
             self.warm.close()
-        for host in list(self.hosts):
-            if not any(host is kept for kept in self.warm.hosts.values()):
-                self.stop(host)
+        ending = [host for host in self.hosts if not any(host is kept for kept in self.warm.hosts.values())]
+        for host in ending:
+            host.kill()
+        for host in ending:
+            self.stop(host)
 
     def end(self) -> None:
         """Ends the job's part of this process."""

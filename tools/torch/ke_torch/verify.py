@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 import torch
 
 from . import checks
-from .client import Answer, HostClient, HostFailure
+from .client import HostClient
 from .compare import Difference, compare
 from .draws import TRANSFORMS, Draw, Role, change_weights, role_of, transform
 from .formats import Workload
 from .reference import Reference, Truth
+from .replies import Answer, HostFailure
 from .session import Session
 
 
@@ -81,23 +82,28 @@ class Verification:
             if first is None:
                 session.emit("skipped", workload=workload.uuid, trial="", reason="there is no such sample")
                 return
-            second = session.draw(self.reference.eager, workload, 1) or first
+            roles = [role_of(t) for t in first.tensors]
+            generator = session.generator(f"trials/{workload.uuid}", 0)
+            trials = ["fresh", "fresh again", *(TRANSFORMS if any(r.scale for r in roles) else ())]
+            for name in trials[: max(2, session.job.trials - 1)]:
+                if state.failures < 3 and not state.hopeless:
+                    self.trial(state, name, self.contents(workload, name, first, roles, generator), roles)
+            if state.failures < 3 and not state.hopeless and any(session.weights.parameters):
+                self.weights_trial(state, self.contents(workload, "fresh again", first, roles, generator), roles, generator)
         except HostFailure as failure:
+            # Only drawing inputs gets here.
             session.report(self.reference.eager, failure, workload.uuid)
             self.passed[workload.uuid] = False
             return
-        roles = [role_of(t) for t in first.tensors]
-        generator = session.generator(f"trials/{workload.uuid}", 0)
-        wanted = session.job.trials
-        trials: list[tuple[str, Draw]] = [("fresh", first), ("fresh again", second)]
-        if any(r.scale for r in roles):
-            trials += [(name, transform(first, roles, name, generator)) for name in TRANSFORMS]
-        for name, draw in trials[: max(2, wanted - 1)]:
-            if state.failures < 3 and not state.hopeless:
-                self.trial(state, name, draw, roles)
-        if state.failures < 3 and not state.hopeless and any(session.weights.parameters):
-            self.weights_trial(state, second, roles, generator)
         self.finish(state)
+
+    def contents(self, workload: Workload, name: str, first: Draw, roles: list[Role], generator: torch.Generator) -> Draw:
+        """A trial's inputs, made when their turn comes: several may not fit in memory at once."""
+        if name == "fresh":
+            return first
+        if name == "fresh again":
+            return self.session.draw(self.reference.eager, workload, 1) or first
+        return transform(first, roles, name, generator)
 
     def trial(self, state: State, name: str, draw: Draw, roles: list[Role]) -> None:
         """One set of contents."""
@@ -105,7 +111,7 @@ class Verification:
         plain = name.startswith("fresh")
         try:
             with session.phase("reference"):
-                reference.give([draw], roles)
+                reference.give([draw], roles, session.large(draw))
                 truth = reference.truth({"draw": 0}, 0, draw.tensors, state.workload)
         except HostFailure as failure:
             if plain and not state.workload.optional:
@@ -135,11 +141,35 @@ class Verification:
         if first is None:
             return
         state.trials += 1
+        first.inputs = []
         if name == "fresh":
             again = self.answer(state, "the same contents again", draw, roles, truth, repeat=True)
             if again is not None:
                 pairs = zip(first.tensors, again.tensors, strict=False)
                 state.deterministic = state.deterministic and all(checks.same(a, b) for a, b in pairs)
+        if session.large(draw) and self.candidate is not None:
+            self.rest(state)
+
+    def rest(self, state: State) -> None:
+        """The candidate's answer makes room for the next truth."""
+        host = self.candidate
+        assert host is not None
+        try:
+            self.session.rest(host, inputs=False)
+        except HostFailure as failure:
+            self.lost(state, host, failure)
+
+    def lost(self, state: State, host: HostClient | None, failure: HostFailure) -> None:
+        """There is no answer, and no process any more."""
+        session = self.session
+        state.failures += 1
+        self.deaths += 1
+        state.hopeless = self.deaths > 1 or failure.code in ("call_timeout", "load_timeout", "load_failed")
+        self.deaths += 10 * (failure.code in ("call_timeout", "load_timeout", "load_failed"))
+        if host is not None:
+            session.stop(host)
+            session.report(host, failure, state.workload.uuid)
+        self.candidate = None
 
     def answer(self, state: State, name: str, draw: Draw, roles: list[Role], truth: Truth, repeat: bool = False) -> Answer | None:
         """The candidate's answer, checked; None where there is none."""
@@ -149,22 +179,15 @@ class Verification:
             if host is None:
                 host = self.candidate = session.start("candidate", session.job.name)
             with session.phase("call"):
-                if not repeat:
-                    session.give(host, [draw], roles)
+                lean = session.large(draw)
+                if not repeat or (lean and truth.changed):
+                    session.give(host, [draw], roles, lean=lean)
                 _, got = session.ask(
                     host, {"draw": 0}, truth.limit, 0, truth.cotangents, poison=truth.sizes,
                     destinations=state.workload.destinations,
                 )  # fmt: skip
         except HostFailure as failure:
-            host = host or failure.host
-            state.failures += 1
-            self.deaths += 1
-            state.hopeless = self.deaths > 1 or failure.code in ("call_timeout", "load_timeout", "load_failed")
-            self.deaths += 10 * (failure.code in ("call_timeout", "load_timeout", "load_failed"))
-            if host is not None:
-                session.stop(host)
-                session.report(host, failure, uuid)
-            self.candidate = None
+            self.lost(state, host or failure.host, failure)
             return None
         with session.phase("compare"):
             d = judge_answer(session, truth, got, draw.tensors)

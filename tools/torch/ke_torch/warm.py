@@ -1,9 +1,13 @@
-"""What is kept from job to job: warm processes, and the reference and baseline hosts of the problem that was asked about last."""
+"""What is kept from job to job: warm processes, the reference and baseline hosts of the problem that was asked about last,
+and hosts that nothing is left in, for the next one.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +17,10 @@ from .client import HostClient
 from .draws import Draw
 from .job import Job
 from .launch import Zygote, environment
+from .process import start_key
+
+# The most hosts that wait for a problem.
+MOST_SPARE = 14
 
 
 @dataclass
@@ -43,7 +51,7 @@ class Warm:
         host = self.hosts.get(name)
         if host is None:
             return None
-        if host.closed or not host.alive():
+        if host.closed or not host.alive() or host.worn():
             self.drop(host)
             return None
         return host
@@ -55,9 +63,16 @@ class Warm:
 
     def close(self) -> None:
         """Ends all."""
-        for host in list(self.hosts.values()):
-            host.close()
+        end_all(list(self.hosts.values()))
         self.hosts.clear()
+
+
+def end_all(hosts: list[HostClient]) -> None:
+    """Ends hosts beside each other: taking down a device's context takes its time."""
+    for host in hosts:
+        host.kill()
+    for host in hosts:
+        host.close()
 
 
 def problem_key(job: Job) -> str:
@@ -79,6 +94,10 @@ class Pool:
     def __init__(self) -> None:
         self._zygotes: dict[tuple[Any, ...], Zygote] = {}
         self._warm: Warm | None = None
+        self._spare: list[HostClient] = []
+        self._lock = threading.Lock()
+        # Why hosts were not used again, for whoever asks.
+        self.left: list[list[str]] = []
 
     def warm(self, job: Job, build_seed: int) -> Warm:
         """The kept hosts of this job's problem, or a place for them; those of another problem end."""
@@ -89,10 +108,36 @@ class Pool:
         return self._warm
 
     def forget(self) -> None:
-        """Ends the kept hosts."""
-        if self._warm is not None:
-            self._warm.close()
-        self._warm = None
+        """Lets the kept hosts go: those that nothing is left in serve the next problem, all others end."""
+        if self._warm is None:
+            return
+        warm, self._warm = self._warm, None
+        if warm.spoiled:
+            warm.close()
+            return
+        hosts = list(warm.hosts.values())
+        able = [h for h in hosts if h.reusable and not h.closed and h.alive() and not h.worn()]
+        with ThreadPoolExecutor(max(1, len(able))) as threads:
+            left = list(threads.map(HostClient.recycle, able))
+        good = [host for host, why in zip(able, left, strict=True) if not why]
+        self.left = [why for why in left if why]
+        with self._lock:
+            kept = [*self._spare, *good]
+            self._spare, old = kept[-MOST_SPARE:], kept[:-MOST_SPARE]
+        end_all([*old, *(h for h in hosts if h not in good)])
+
+    def spare(self, zygote: Zygote, request: dict[str, Any]) -> HostClient | None:
+        """A host that was let go of, started from this process with this request."""
+        key = start_key(request)
+        with self._lock:
+            for host in self._spare:
+                if host.zygote is zygote and host.started_with == key:
+                    self._spare.remove(host)
+                    if not host.closed and host.alive():
+                        return host
+                    host.close()
+                    return None
+        return None
 
     def get(self, kind: str, job: Job) -> Zygote:
         """A warm process for this kind of host in the job's sandbox."""
@@ -119,11 +164,16 @@ class Pool:
     def discard(self, zygote: Zygote) -> None:
         """Gives up a warm process that is in no good state."""
         self._zygotes = {k: z for k, z in self._zygotes.items() if z is not zygote}
+        end_all([h for h in self._spare if h.zygote is zygote])
+        self._spare = [h for h in self._spare if h.zygote is not zygote]
         zygote.close()
 
     def close(self) -> None:
         """Ends all."""
-        self.forget()
+        if self._warm is not None:
+            self._warm.close()
+        end_all(self._spare)
+        self._warm, self._spare = None, []
         for zygote in self._zygotes.values():
             zygote.close()
         self._zygotes.clear()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -224,6 +225,9 @@ def main() -> int:
     zygote.seed = _seed_triton()
     if torch.version.cuda and os.environ.get("CUDA_VISIBLE_DEVICES") != "":
         kernels.prepare(kernels.architectures())
+    # What is there now is no garbage of a child's: it looks through its own objects only, and shares these pages.
+    gc.collect()
+    gc.freeze()
     zygote.say({"ready": os.getpid(), "missing": missing, "torch": torch.__version__})
     zygote.serve()
     shutil.rmtree(zygote.seed, ignore_errors=True)

@@ -8,10 +8,10 @@ import pytest
 
 from ke_torch import batches
 from ke_torch.bench import baseline_names, baseline_start
-from ke_torch.client import HostFailure
 from ke_torch.draws import role_of
 from ke_torch.job import read_job
 from ke_torch.reference import Reference
+from ke_torch.replies import HostFailure
 from ke_torch.report import Bench
 from ke_torch.session import Pool, Session
 from ke_torch.thermal import Thermal

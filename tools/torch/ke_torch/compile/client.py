@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..client import _NO_MEMORY, _SIGNALS, TEXT_CAP, HostFailure
 from ..launch import Zygote, environment
+from ..process import NO_MEMORY, SIGNALS, TEXT_CAP
+from ..replies import HostFailure
 from .frames import FrameError, Reader
 
 PROGRAM = "ke_torch.compile.worker"
@@ -144,7 +145,7 @@ def _tail(said: bytes) -> str:
 def _failure(status: int, said: str) -> HostFailure:
     number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     left = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1
-    code = _SIGNALS.get(number, "killed_by_signal") if number else "exited_early"  # type: ignore[call-overload]
-    if any(word in said for word in _NO_MEMORY):
+    code = SIGNALS.get(number, "killed_by_signal") if number else "exited_early"  # type: ignore[call-overload]
+    if any(word in said for word in NO_MEMORY):
         code = "out_of_memory"
     return HostFailure(str(code), f"the process ended before it was done: {said}", left, number)

@@ -19,10 +19,10 @@ from typing import Any
 import torch
 
 from .. import wire
-from ..client import TEXT_CAP
 from ..draws import Draw
 from ..job import Job
 from ..launch import environment
+from ..process import TEXT_CAP
 from ..session import CPU_ADDRESS_SPACE, LIMITS, Session
 
 MAX_FILE = 128 << 20
