@@ -19,6 +19,13 @@ from .job import Job
 from .launch import Zygote, environment
 from .process import start_key
 
+# What torch.compile imports when it is first called, seconds of it.
+COMPILER = [
+    "torch._dynamo",
+    "torch._inductor.compile_fx",
+    "torch._inductor.kernel.mm",
+    "torch._inductor.codegen.cuda_combined_scheduling",
+]
 # The most hosts that wait for a problem.
 MOST_SPARE = 14
 
@@ -147,6 +154,8 @@ class Pool:
         extra_modules = (
             ["ke_torch.opinfo"] if kind == "samples" else ["torch.fx.experimental.symbolic_shapes"] if job.backward else []
         )
+        if kind == "trusted" and "compile" in job.baselines and job.mode in ("benchmark", "evaluate"):
+            extra_modules += COMPILER
         preload = (*(job.preload if kind != "samples" else ()), "ke_torch.host", *extra_modules)
         sandbox = job.sandbox if kind == "candidate" or not job.trusted_sandbox else job.trusted_sandbox
         key = (kind, device, sandbox, job.threads, preload, job.cache_folder if kind == "trusted" else None)

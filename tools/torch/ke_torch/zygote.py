@@ -221,6 +221,9 @@ def main() -> int:
     # Every thread pool that exists at a fork is broken in the child.
     torch.set_num_threads(1)
     missing = _preload(sys.argv[2:])
+    if torch.cuda.is_initialized():
+        print(f"ke-zygote: one of {sys.argv[2:]} opened the device, which no child can then use", file=sys.stderr, flush=True)
+        return 1
     zygote = Zygote(channel)
     zygote.seed = _seed_triton()
     if torch.version.cuda and os.environ.get("CUDA_VISIBLE_DEVICES") != "":
