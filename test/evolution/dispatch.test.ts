@@ -6,9 +6,12 @@ import { expect, it } from "vitest";
 import type { EvaluationRecord } from "../../src/domain/evaluation.ts";
 import { context, World } from "./fakes.ts";
 
-const body = (factor: string): string => `// ke:flags -O1
+/** The factor is a tunable, and the helper that uses it bears the same name in every kernel. */
+const body = (factor: number): string => `// ke:flags -O1 ${factor % 2 === 0 ? "-flto" : ""} -mrecip=none,sqrt
+// ke:tunable FACTOR int ${factor} {10,11,12}
 #include "kernel.h"
-void kernel(const float *x, float *y, int64_t N) { for (int64_t i = 0; i < N; i++) y[i] = ${factor} * x[i]; }
+float scaled(float x) { return FACTOR * x; }
+void kernel(const float *x, float *y, int64_t N) { for (int64_t i = 0; i < N; i++) y[i] = scaled(x[i]); }
 `;
 
 /** The record with another speedup over the reference on each workload; 0: not credited. */
@@ -35,7 +38,7 @@ async function exported(ratios: readonly Readonly<Record<string, number>>[]) {
   for (const [index, workloads] of ratios.entries()) {
     const { claim } = await world.evolution.next(run.id, "tester");
     // The factor tells afterwards which kernel was called.
-    const source = body(`${index + 10}.0f`);
+    const source = body(index + 10);
     const input = { run: run.id, claim: claim.id, source, rationale: "x */ #define y", proposer: "tester" };
     const { record } = await world.evolution.submit(input, context);
     world.evaluations.records.set(record.id, withSpeedups(record, workloads));

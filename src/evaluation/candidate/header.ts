@@ -155,6 +155,11 @@ export function parseHeader(source: string): CandidateHeader {
   };
 }
 
+/** What the build passes for the tunables of a header: `-DTILE=64` for each. */
+export function definesOf(header: CandidateHeader): string[] {
+  return header.tunables.map((tunable) => `-D${tunable.name}=${tunable.value}`);
+}
+
 /** The source with every assigned tunable's value left out: equal for all configurations of one code. Never throws. */
 export function withoutAssignedValues(source: string): string {
   return source

@@ -12,7 +12,7 @@ import {
 import { canonicalJson, sha256 } from "../../platform/hash.ts";
 import { probeSandbox } from "../../platform/sandbox-probe.ts";
 import type { Machine } from "../../targets/index.ts";
-import { applyTunables, parseHeader } from "../candidate/header.ts";
+import { applyTunables, definesOf, parseHeader } from "../candidate/header.ts";
 import { compilerVersion } from "../compile/compiler.ts";
 import { checkFlags, threadsOf } from "../compile/flags.ts";
 import { harnessHash } from "../native/programs.ts";
@@ -83,7 +83,7 @@ export function planWork(
     machine,
     abstraction: input.abstraction,
     toolchain,
-    flags: [...asked, ...header.tunables.map((tunable) => `-D${tunable.name}=${tunable.value}`)],
+    flags: [...asked, ...definesOf(header)],
     threads: threadsOf(asked, availableParallelism()),
     prepared,
     wanted: options.workloads,

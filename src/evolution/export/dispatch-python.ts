@@ -33,11 +33,18 @@ function rows(
 
 /**
  * A Python package that calls, for the shape at hand, the kernel that was measured fastest at the nearest measured shape, and the
- * reference where none won. For definitions with a Python reference on targets with PyTorch; empty when nothing won anywhere.
+ * reference where none won. For definitions with a Python reference on targets with PyTorch, and candidates in Python; empty when
+ * nothing won anywhere.
  */
 export function pythonDispatcher(model: ReportModel): ExportFile[] {
   const { definition, origin } = model.problem;
-  if (model.target.run?.harness !== "torch" || origin !== undefined || definition.reference === undefined)
+  const { extension } = model.target.abstractions[model.overview.run.abstraction] ?? {};
+  if (
+    model.target.run?.harness !== "torch" ||
+    extension !== ".py" ||
+    origin !== undefined ||
+    definition.reference === undefined
+  )
     return [];
   const choices = chooseKernels(model);
   const kernels = [...new Set(choices.flatMap(({ node }) => (node === undefined ? [] : [node])))];

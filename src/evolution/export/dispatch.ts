@@ -1,5 +1,5 @@
 import type { Definition } from "../../domain/problem.ts";
-import { parseHeader } from "../../evaluation/candidate/header.ts";
+import { definesOf, parseHeader } from "../../evaluation/candidate/header.ts";
 import { kernelHeader, parameters } from "../../problems/abi.ts";
 import type { ReportModel, ReportNode } from "./model.ts";
 
@@ -78,7 +78,7 @@ export function dispatcher(model: ReportModel): { files: ExportFile[]; note?: st
       file(
         `${name}.h`,
         `the dispatcher's interface: include it, link lib${name}.a`,
-        headerText(name, definition, choices),
+        headerText(name, definition, choices, run.abstraction === "cpp"),
       ),
       file(
         "dispatch.c",
@@ -95,7 +95,12 @@ export function dispatcher(model: ReportModel): { files: ExportFile[]; note?: st
   };
 }
 
-function headerText(name: string, definition: Definition, choices: readonly DispatchChoice[]): string {
+function headerText(
+  name: string,
+  definition: Definition,
+  choices: readonly DispatchChoice[],
+  cpp: boolean,
+): string {
   const table = choices.map(({ workload, axes, node, speedup }) => {
     const shape = Object.entries(axes)
       .map(([axis, size]) => `${axis}=${size}`)
@@ -110,7 +115,7 @@ function headerText(name: string, definition: Definition, choices: readonly Disp
 #define ${name.toUpperCase()}_H
 /* ${definition.name}: for each shape the kernel that was measured fastest at the nearest measured shape.
 ${table.join("\n").replaceAll("*/", "* /")}
- * Arguments are those of kernel.h. Link with libm, and with the flags of the kernels where they name OpenMP.
+ * Arguments are those of kernel.h. Link with libm${cpp ? ", libstdc++" : ""}, and with -fopenmp where a kernel is built with it.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -201,24 +206,37 @@ function makefileText(name: string, model: ReportModel, kernels: readonly Report
   const extension = toolchain?.extension ?? ".c";
   const objects = ["dispatch.o", "reference.o", ...kernels.map((_, index) => `kernel_${index + 1}.o`)];
   const rules = kernels.map((node, index) => {
-    const flags = parseHeader(node.source).flags ?? defaults;
+    const header = parseHeader(node.source);
+    const flags = [...(header.flags ?? defaults), ...definesOf(header)];
     const stem = `kernel_${index + 1}`;
-    return `${stem}.o: ${stem}${extension} kernel.h\n\t${compiler} ${flags.join(" ")} -fPIC -Dkernel=ke_${stem} -c -o $@ $<`;
+    const all = [compiler, ...flags, "-fPIC", ...(cpp ? ["-fno-gnu-unique"] : [])].join(" ");
+    return `${stem}.o: build = ${all}\n${stem}.o: name = ke_${stem}\n${stem}.o: ${stem}${extension} kernel.h\n\t$(object)`;
   });
-  return `# Each kernel is built with the flags that it was measured with.
+  return `OBJCOPY ?= objcopy
+# Leaves one name of each object for others to see, since kernels may name their own functions and templates alike.
+define object
+$(build) -Dkernel=$(name) -c -o $@.part $<
+$(build) -r -nostdlib -flinker-output=nolto-rel -Wl,--force-group-allocation -o $@ $@.part
+$(OBJCOPY) --keep-global-symbol=$(name) $@
+rm $@.part
+endef
+
+# Each kernel is built with the flags and tunables that it was measured with.
 lib${name}.a: ${objects.join(" ")}
 \t$(AR) rcs $@ $^
 
 dispatch.o: dispatch.c ${name}.h
 \t$(CC) -std=gnu17 -O2 -fPIC -c -o $@ $<
 
+reference.o: build = ${["$(CC) -std=gnu17", ...fallback, "-fPIC"].join(" ")} -DKE_REFERENCE -include kernel.h
+reference.o: name = ke_reference
 reference.o: reference.c kernel.h
-\t$(CC) -std=gnu17 ${fallback.join(" ")} -fPIC -DKE_REFERENCE -Dkernel=ke_reference -include kernel.h -c -o $@ $<
+\t$(object)
 
 ${rules.join("\n\n")}
 
 clean:
-\trm -f *.o lib${name}.a
+\trm -f *.o *.part lib${name}.a
 .PHONY: clean
 `;
 }
