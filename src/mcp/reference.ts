@@ -56,11 +56,16 @@ export function toolReference(): string {
   return `# Tools\n\nGenerated from the tool registry by \`npm run gen\`; do not edit.\n\n${tools.map(section).join("\n")}`;
 }
 
+/** A description up to its first stop that is not within brackets. */
+function firstSentence(text: string): string {
+  return /^(?:\([^()]*\)|[^(.:;?]|[.:;?](?=\S))*/.exec(text)?.[0] ?? "";
+}
+
 /** The README's table of tools. */
 export function toolTable(): string {
   const rows = tools.map(
     (tool) =>
-      `| [\`${tool.name}\`](docs/tool-reference.md#${tool.name}) | ${tool.description.split(/[.:;?] /)[0]?.replaceAll("|", "\\|") ?? ""} |`,
+      `| [\`${tool.name}\`](docs/tool-reference.md#${tool.name}) | ${firstSentence(tool.description).replaceAll("|", "\\|")} |`,
   );
   return ["| tool | what it does |", "| --- | --- |", ...rows].join("\n");
 }
