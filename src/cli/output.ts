@@ -1,4 +1,5 @@
 import { errorMessage, KernelEvolveError } from "../domain/index.ts";
+import { forCommandLine } from "./command-names.ts";
 
 /** Exit codes, told by --help. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, missing: 3 } as const;
@@ -22,7 +23,7 @@ function exitCodeOf(error: unknown): number {
 /** What went wrong and what to do, on stderr; as the JSON document on stdout too when asked. Sets the exit code. */
 export function fail(error: unknown, json: boolean): void {
   const known = error instanceof KernelEvolveError ? error : undefined;
-  const fix = known?.fix;
+  const fix = known?.fix === undefined ? undefined : forCommandLine(known.fix);
   process.stderr.write(`kernelevolve: ${errorMessage(error)}\n${fix === undefined ? "" : `  fix: ${fix}\n`}`);
   if (json) {
     printJson({

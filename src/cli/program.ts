@@ -11,7 +11,7 @@ import { runs } from "./commands/runs.ts";
 import { serve } from "./commands/serve.ts";
 import { setup } from "./commands/setup.ts";
 import { targets } from "./commands/targets.ts";
-import { EXIT, fail } from "./output.ts";
+import { EXIT, fail, printJson } from "./output.ts";
 
 /** The command line. Its commands load the services only when they run. */
 export function buildProgram(version: string): Command {
@@ -52,7 +52,11 @@ export async function runProgram(version: string, args: readonly string[]): Prom
   try {
     await buildProgram(version).parseAsync(args, { from: "user" });
   } catch (error) {
-    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    else fail(error, args.includes("--json"));
+    const json = args.includes("--json");
+    if (!(error instanceof CommanderError)) return fail(error, json);
+    process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    // Commander has told it on stderr.
+    if (json && error.exitCode !== 0)
+      printJson({ error: { code: "invalid_argument", message: error.message.replace(/^error: /, "") } });
   }
 }

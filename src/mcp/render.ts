@@ -128,6 +128,11 @@ export function recordText(record: EvaluationRecord): string {
   const lines = [
     `${record.verdict.toUpperCase()} (${record.status}) ${record.problem} on ${record.target}${record.cached ? ", from the cache" : ""}`,
   ];
+  const { verify, benchmark } = record.stages;
+  if (record.verdict === "passed" && verify === undefined)
+    lines.push("compiled only: not verified, not measured");
+  else if (record.verdict === "passed" && benchmark === undefined)
+    lines.push("compiled and verified: not measured");
   for (const speedup of record.speedups) lines.push(`speedup ${speedupText(speedup)}`);
   if (record.roofline !== undefined) lines.push(`${(record.roofline * 100).toFixed(1)} % of the roofline`);
   for (const reason of record.reasons)

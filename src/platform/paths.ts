@@ -1,32 +1,56 @@
-import { mkdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join, parse, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { errorMessage, KernelEvolveError } from "../domain/errors.ts";
+import { makeFolder } from "./folder.ts";
 
 /** The package's own root, in the source tree and when installed (`dist/platform/` and `src/platform/` alike). */
 export const packageRoot: string = resolve(fileURLToPath(new URL("../..", import.meta.url)));
 
-/** Where run-time data lies: KERNELEVOLVE_HOME, else `.kernelevolve/` in the working directory. Nothing is created. */
-export function dataHomePath(): string {
-  return resolve(process.env["KERNELEVOLVE_HOME"] ?? join(process.cwd(), ".kernelevolve"));
+/** The path that a variable of the environment names; one that is set to nothing names none. */
+function named(variable: string): string | undefined {
+  const value = process.env[variable];
+  return value === "" ? undefined : value;
 }
 
-/** Run-time data, see `dataHomePath`. Created when missing. */
+/** @throws infrastructure, saying which variable chooses another folder */
+function made(folder: string, variable: string): string {
+  try {
+    makeFolder(folder);
+  } catch (error) {
+    throw new KernelEvolveError(
+      "infrastructure",
+      `cannot make the folder ${folder}: ${errorMessage(error)}`,
+      {
+        fix: `set ${variable} to a folder that can be made and written`,
+        cause: error,
+      },
+    );
+  }
+  return folder;
+}
+
+/** Where run-time data lies: KERNELEVOLVE_HOME, else `.kernelevolve/` in the working directory. Nothing is created. */
+export function dataHomePath(): string {
+  return resolve(named("KERNELEVOLVE_HOME") ?? join(process.cwd(), ".kernelevolve"));
+}
+
+/**
+ * Run-time data, see `dataHomePath`. Created when missing.
+ * @throws infrastructure when it cannot be
+ */
 export function dataHome(): string {
-  const home = dataHomePath();
-  mkdirSync(home, { recursive: true });
-  return home;
+  return made(dataHomePath(), "KERNELEVOLVE_HOME");
 }
 
 /**
  * Facts about the machine (peaks, built harness) are shared by all data homes:
  * KERNELEVOLVE_CACHE, else XDG_CACHE_HOME/kernelevolve, else ~/.cache/kernelevolve.
+ * @throws infrastructure when it cannot be created
  */
 export function cacheHome(): string {
-  const base = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
-  const home = resolve(process.env["KERNELEVOLVE_CACHE"] ?? join(base, "kernelevolve"));
-  mkdirSync(home, { recursive: true });
-  return home;
+  const base = named("XDG_CACHE_HOME") ?? join(homedir(), ".cache");
+  return made(resolve(named("KERNELEVOLVE_CACHE") ?? join(base, "kernelevolve")), "KERNELEVOLVE_CACHE");
 }
 
 /**

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -60,6 +60,37 @@ describe("wrong usage", () => {
     expect(stderr).not.toMatch(/\n\s+at .*\(/);
   });
 
+  it.each([
+    [["report", "run_nothing"], "kernelevolve runs", "evolve_status"],
+    [["problems", "nothing-like-it"], "a file or folder with its definition", "problem_register"],
+    [["evaluate", "-p", "matmul", "-c", "k.c", "-t", "apple-metal"], "kernelevolve doctor", "target_list"],
+  ])("%j: the advice names commands, no tools", async (args, said, unsaid) => {
+    writeFileSync(join(home, "k.c"), "void kernel(void) {}\n");
+    const { stderr } = await cli(args, { home, cwd: home });
+    expect(stderr).toContain(said);
+    expect(stderr).not.toContain(unsaid);
+  });
+
+  it("a folder that cannot be is told at once, also where one can be read but none made", async () => {
+    for (const folder of ["", "/proc/kernelevolve", "/dev/null/x"]) {
+      const { code, stdout } = await cli(
+        ["evolve", "-p", "row-reduction", "--budget-nodes", "1", "--json", "--out", folder],
+        { home },
+      );
+      expect(code, folder).toBe(2);
+      expect(errorSchema.parse(JSON.parse(stdout)).error.message).toContain("--out");
+    }
+    const { code, stderr } = await cli(["runs"], { home, env: { KERNELEVOLVE_HOME: "/proc/kernelevolve" } });
+    expect([code, stderr]).toEqual([1, expect.stringContaining("set KERNELEVOLVE_HOME to a folder")]);
+  });
+
+  it("a variable that is set to nothing counts as not set", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "kernelevolve-cwd-"));
+    const { code } = await cli(["runs"], { home, cwd: folder, env: { KERNELEVOLVE_HOME: "" } });
+    expect([code, readdirSync(folder)]).toEqual([0, [".kernelevolve"]]);
+    rmSync(folder, { recursive: true });
+  });
+
   it("with --json the error is the one document on stdout", async () => {
     const { code, stdout } = await cli(["targets", "cpu-x86", "--json"], { home });
     expect(code).toBe(2);
@@ -70,6 +101,12 @@ describe("wrong usage", () => {
 });
 
 describe("answers", () => {
+  it("with --json a wrong option is told there too", async () => {
+    const { code, stdout } = await cli(["runs", "x", "--as-of", "abc", "--json"], { home });
+    expect(code).toBe(2);
+    expect(errorSchema.parse(JSON.parse(stdout)).error.message).toContain("--as-of");
+  });
+
   it("doctor --json is the report, doctor the same for people", async () => {
     const json = await cli(["doctor", "--json"], { home });
     const report = doctorReportSchema.parse(JSON.parse(json.stdout));

@@ -54,11 +54,14 @@ Exit codes: 0 at least one target is usable, 3 none is.`,
         if (options.json === true) printJson(report);
         else {
           print(machineText(report));
-          print(report.targets.map(targetText).join("\n"));
+          const usable = report.targets.filter((target) => target.usable);
+          const others = report.targets.filter((target) => !target.usable);
+          print([...usable, ...others].map(targetText).join("\n"));
           for (const fault of report.problems) {
             const fix = fault.fix === undefined ? "" : `\n  fix: ${fault.fix}`;
             print(`\n✗ not read: ${fault.folder}: ${fault.message}${fix}`);
           }
+          print(`\nusable here: ${usable.map((target) => target.id).join(", ") || "nothing yet"}`);
         }
         process.exitCode = report.targets.some((target) => target.usable) ? EXIT.ok : EXIT.missing;
       }),

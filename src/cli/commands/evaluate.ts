@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { type EvaluationRecord, errorMessage, KernelEvolveError } from "../../domain/index.ts";
 import { recordText } from "../../mcp/render.ts";
 import { withServices } from "../context.ts";
@@ -41,12 +41,17 @@ export function evaluate(program: Command): void {
     .option("-t, --target <id>", "target", "cpu-x86-64")
     .option("--abstraction <name>", "language; default follows from the file's ending")
     .option("--seconds <n>", "time for each measurement", numberFrom(0.5, 600), 10)
-    .option("--profile", "profile it too, and name the bottleneck")
+    .addOption(
+      new Option("--profile", "profile it too, and name the bottleneck").conflicts([
+        "compileOnly",
+        "verifyOnly",
+      ]),
+    )
     .option(
       "--compile-only",
       "stop after compiling; a Triton candidate is compiled for a GPU target without the device",
     )
-    .option("--verify-only", "stop after verification")
+    .addOption(new Option("--verify-only", "stop after verification").conflicts("compileOnly"))
     .option(
       "--replace <file>",
       "an edited .ptx or .amdgcn text in place of what the compiler made of the kernel that it defines",

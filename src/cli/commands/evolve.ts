@@ -1,4 +1,4 @@
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { type ModelChoice, modelSettings } from "../../agent/model/settings.ts";
 import { lazyModelDriver } from "../../app/model.ts";
@@ -19,6 +19,7 @@ import {
 import { overviewOf, overviewText } from "../../mcp/render.ts";
 import { dataHomePath } from "../../platform/paths.ts";
 import { withServices } from "../context.ts";
+import { folderFrom, writable } from "../folders.ts";
 import { numberFrom, wholeFrom } from "../numbers.ts";
 import { EXIT, type ProgressLine, print, printJson } from "../output.ts";
 import { problemArgument } from "../problem-argument.ts";
@@ -165,7 +166,11 @@ export function evolve(program: Command): void {
     .option("--max-tokens <n>", "tokens of one answer; default 16384", wholeFrom(256, 1_000_000))
     .option("--temperature <x>", "default the endpoint's", numberFrom(0, 2))
     .option("--request-seconds <n>", "wait for one answer; default 600", numberFrom(1, 7200))
-    .option("--budget-seconds <n>", "seconds of work", numberFrom(1, 2_592_000))
+    .option(
+      "--budget-seconds <n>",
+      "seconds of work; 120 when nothing bounds the run",
+      numberFrom(1, 2_592_000),
+    )
     .option("--budget-nodes <n>", "candidates evaluated", wholeFrom(1, 1_000_000))
     .option("--budget-tokens <n>", "tokens of models, as proposers report them", wholeFrom(1, 1e12))
     .option("--budget-cost <n>", "what they cost, in US dollars by convention", numberFrom(1e-6, 1e9))
@@ -189,7 +194,11 @@ export function evolve(program: Command): void {
       ).choices(CONTROLS),
     )
     .option("--seed <n>", "repeatable choices", wholeFrom(0))
-    .option("--out <dir>", "where to write the result; default is exports/<run> in the data folder")
+    .option(
+      "--out <dir>",
+      "where to write the result; default is exports/<run> in the data folder",
+      folderFrom,
+    )
     .option("--json", "one JSON document on stdout")
     .addHelpText(
       "after",
@@ -212,6 +221,8 @@ Exit codes: 0 a credited speedup was found, 1 none was, 2 wrong usage, 3 a tool 
       withServices(options.json === true, async ({ services, work, progress }) => {
         const { evolution } = services;
         const driver = driverOf(options, services);
+        // Told now, and not after minutes of search.
+        if (options.out !== undefined) writable(options.out);
         let id = options.resume;
         if (id === undefined) {
           if (options.problem === undefined)
@@ -260,7 +271,7 @@ Exit codes: 0 a credited speedup was found, 1 none was, 2 wrong usage, 3 a tool 
         progress.show(`run ${id}`);
         const overview = await driver.drive(id, work);
         const control = await driveControl(options, overview, { evolution, driver, work, progress });
-        const directory = resolve(options.out ?? join(dataHomePath(), "exports", id));
+        const directory = options.out ?? join(dataHomePath(), "exports", id);
         const exported = await evolution.export(id, directory, work);
         progress.end();
         if (options.json === true) {

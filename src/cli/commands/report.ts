@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import { overviewOf, overviewText } from "../../mcp/render.ts";
 import { withServices } from "../context.ts";
+import { folderFrom } from "../folders.ts";
 import { print, printJson } from "../output.ts";
 
 export function report(program: Command): void {
@@ -9,7 +10,7 @@ export function report(program: Command): void {
     .command("report")
     .argument("<run>", "run id, from kernelevolve runs")
     .description("Write a run's best kernel, its proof and the report (HTML, Markdown)")
-    .option("--out <dir>", "folder", "report")
+    .option("--out <dir>", "folder", folderFrom, "report")
     .option("--json", "one JSON document on stdout")
     .addHelpText("after", "\nExample:\n  kernelevolve report run_… --out ./result\n")
     .action(async (run: string, options: { out: string; json?: boolean }) =>

@@ -1,6 +1,7 @@
-import { mkdir, rename, writeFile } from "node:fs/promises";
+import { rename, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { errorMessage, KernelEvolveError } from "../../domain/errors.ts";
+import { makeFolder } from "../../platform/folder.ts";
 import { dispatcher } from "./dispatch.ts";
 import { pythonDispatcher } from "./dispatch-python.ts";
 import { flashInferFiles } from "./flashinfer.ts";
@@ -48,7 +49,7 @@ export async function writeExport(
     const path = join(folder, name);
     const part = `${path}.${process.pid}.part`;
     try {
-      await mkdir(dirname(path), { recursive: true });
+      makeFolder(dirname(path));
       await writeFile(part, text);
       await rename(part, path);
     } catch (error) {
