@@ -30,6 +30,8 @@ LIMIT_NS, AGAIN = 400_000_000, 2
 PLAIN_CALLS, LOOKED_AT, SHARE_OF_CHECKS = 3, 2, 0.35
 # Where a call is this long, launches do not differ by what they are: fewer will do.
 LONG_NS, FEW = 300_000, 3
+# Contents that a key decides, every element of them.
+DENSE = {"dense": 1}
 
 
 class Synchronises(Exception):
@@ -53,6 +55,8 @@ class Place:
 class Queued:
     """One workload's measurement."""
 
+    mode = "queued"
+
     def __init__(self, session: Session, m: Bench, candidates: list[HostClient], baselines: list[HostClient], tools: Any) -> None:
         self.session, self.m = session, m
         self.candidates = [Place(h, "candidate") for h in candidates]
@@ -69,6 +73,10 @@ class Queued:
         job, m = self.session.job, self.m
         return {"seed": self.session.build_seed, "flush": job.cache == "cold", "poison": m.sizes,
                 "destinations": m.workload.destinations}  # fmt: skip
+
+    def plain(self) -> dict[str, Any]:
+        """What a call that is not queued is asked with."""
+        return {"recipe": DENSE, "backward": False, "cotangents": False, **self.fields()}
 
     def run(self) -> None:
         """Warms up, sizes the batches, and measures until the interval is narrow or the budget is spent.
@@ -129,10 +137,9 @@ class Queued:
     def warm_up(self) -> None:
         """Plain calls, the first of them looked at; then a small batch, which tells whether calls can be queued, and how many."""
         session, m = self.session, self.m
-        key, recipe = secrets.randbits(62) | 1, {"dense": 1}
-        truth = self.reference.truth(recipe, key, None, m.workload)
+        key, plain = secrets.randbits(62) | 1, self.plain()
+        truth = self.reference.truth(DENSE, key, None, m.workload)
         m.sizes = truth.sizes
-        plain = {"recipe": recipe, "backward": False, "cotangents": False, **self.fields()}
 
         def first(place: Place) -> Answer:
             limit = truth.limit if place in self.candidates else 1 << 40
@@ -155,15 +162,22 @@ class Queued:
             batch = self.batch(place, [secrets.randbits(62) | 1 for _ in range(PROBE)])
             place.batches.clear()
             longest = max(longest, median([float(v) for v in batch.device_ns]))
-            deep = max(1, LAUNCHES // (batch.host_ns // 3000 + 16))
-            room = max(1, RING_BYTES // max(1, sum(m.sizes)))
-            wanted = int(BATCH_SECONDS * 1e9 / max(1, min(batch.judge_ns)))
-            counts.append(max(PROBE, min(MOST, wanted, deep, room)))
+            counts.append(self.calls(batch, PROBE))
         self.count = min(counts)
         if longest > LONG_NS:
-            self.candidates = self.candidates[:FEW]
-            self.copies = self.copies[:FEW]
-            self.places = [*self.candidates, *self.copies, *self.others]
+            self.few()
+
+    def calls(self, batch: Batch, least: int) -> int:
+        """How many calls a batch of this host's should have."""
+        deep = max(1, LAUNCHES // (batch.host_ns // 3000 + 16))
+        room = max(1, RING_BYTES // max(1, sum(self.m.sizes)))
+        wanted = int(BATCH_SECONDS * 1e9 / max(1, min(batch.judge_ns)))
+        return max(least, min(MOST, wanted, deep, room))
+
+    def few(self) -> None:
+        """Fewer launches: those of long calls do not differ."""
+        self.candidates, self.copies = self.candidates[:FEW], self.copies[:FEW]
+        self.places = [*self.candidates, *self.copies, *self.others]
 
     def batch(self, place: Place, keys: list[int]) -> Batch:
         """One host's batch.
@@ -200,22 +214,24 @@ class Queued:
             base = self.main.host.kept(index, 1 << 40)
             truth = None
             if m.rounds in (1, 8) or self.random.random() < 0.05:
-                truth = self.reference.truth({"dense": 1}, keys[index], None, m.workload)
+                truth = self.reference.truth(DENSE, keys[index], None, m.workload)
             for place in self.candidates:
                 got = place.host.kept(index, 2 * sum(m.sizes) + (1 << 20))
                 m.compared += 1
                 if truth is not None:
                     m.checked += 1
                     self.judged(got, judge_answer(session, truth, got, None))
-                    continue
-                fault = checks.structure(got, base)
-                dtypes = [t.dtype for t in base.tensors]
-                if fault is not None:
-                    d = Difference(code=fault.code, output=fault.output, message=fault.message)
                 else:
-                    d = compare(base.tensors, None, got.tensors, dtypes, session.job.rtol, session.job.atol, self.tolerant)
-                self.judged(got, d)
+                    self.judged(got, self.beside(base, got))
         m.check_seconds += time.monotonic() - begun
+
+    def beside(self, base: Answer, got: Answer) -> Difference:
+        """A timed answer beside the baseline's on the same contents."""
+        fault = checks.structure(got, base)
+        if fault is not None:
+            return Difference(code=fault.code, output=fault.output, message=fault.message)
+        job, dtypes = self.session.job, [t.dtype for t in base.tensors]
+        return compare(base.tensors, None, got.tensors, dtypes, job.rtol, job.atol, self.tolerant)
 
     def judged(self, got: Answer, d: Difference) -> None:
         """Tells what is wrong with a timed answer."""

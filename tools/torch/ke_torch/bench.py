@@ -5,14 +5,11 @@ difference means nothing. On a device the time is that of its own events, and ha
 
 from __future__ import annotations
 
-import fcntl
 import math
-import os
 import random
 import secrets
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from typing import Any
 
 from . import batches, checks
@@ -23,12 +20,14 @@ from .estimate import Series, estimate
 from .formats import Workload
 from .job import Job
 from .lacking import LeftOut, why_missing
+from .lease import keep_off, lease, own_processor
 from .reference import Reference, Truth
 from .replies import Answer, Call, HostFailure
 from .report import CANDIDATE, CONTROL, MAIN, Bench, report
-from .room import room
+from .room import in_turns, together
 from .session import LaunchError, Session
 from .thermal import Thermal
+from .turns import Turns
 from .verify import emit_wrong, judge_answer
 
 DRAWS = 4
@@ -40,47 +39,6 @@ LEAST_ROUNDS, TAKEN, SHARE_OF_CHECKS = 5, 0.2, 0.3
 
 class Stop(Exception):
     """The candidate failed or answered wrongly; it has been told."""
-
-
-@contextmanager
-def lease(session: Session) -> Iterator[None]:
-    """One timing on a device at a time, where the job names a lock."""
-    path = session.job.lock
-    if path is None:
-        yield
-        return
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            session.emit("waiting")
-            fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
-
-
-@contextmanager
-def own_processor() -> Iterator[None]:
-    """The judge on one processor and the hosts on the others: neither waits for the other's turn. Alone where there is one only."""
-    before = os.sched_getaffinity(0)
-    if len(before) < 2:
-        yield
-        return
-    os.sched_setaffinity(0, {min(before)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
-def keep_off(host: HostClient) -> None:
-    """The host runs on the processors that are not the judge's."""
-    others = set(range(os.cpu_count() or 1)) - os.sched_getaffinity(0)
-    if others:
-        with suppress(OSError):
-            os.sched_setaffinity(host.pid, others)
 
 
 def launches_for(job: Job, calls_ns: Sequence[int]) -> int:
@@ -142,7 +100,7 @@ class Benchmark:
             m = Bench(workload, draws, [role_of(t) for t in draws[0].tensors], names)
             for h in range(len(names)):
                 m.ratios[h], m.times[h], m.ns[h] = Series(), [], []
-            self.reference.give(draws, m.roles)
+            self.reference.give(draws, m.roles, apart=self.device and self.session.large(draws[0]))
             with lease(self.session), self.session.phase("benchmark"):
                 try:
                     if self.queued(m):
@@ -155,19 +113,19 @@ class Benchmark:
     def queued(self, m: Bench) -> bool:
         """Measures by queued calls, where the device and all hosts can; False where single calls have to do."""
         job, session = self.session.job, self.session
-        able = self.reference.eager.queued and self.reference.eager.boxed
-        if (
-            not self.device
-            or not able
-            or job.backward
-            or not room(session, self.reference, m, 2 * self.wanted + len(job.baselines))
-        ):
+        if not (self.device and self.reference.eager.queued and self.reference.eager.boxed) or job.backward:
+            self.reference.give(m.draws, m.roles)
             return False
+        m.sizes = self.reference.sizes(m.workload)
+        apart, why_not = self.fitting(m)
+        self.reference.give(m.draws, m.roles, apart)
+        if why_not:
+            raise LaunchError(why_not)
         try:
             candidates, baselines = self.launches()
-            for host in [*candidates, *baselines]:
+            for host in () if apart else [*candidates, *baselines]:
                 session.give(host, m.draws, m.roles)
-            batches.Queued(session, m, candidates, baselines, self).run()
+            (Turns if apart else batches.Queued)(session, m, candidates, baselines, self).run()
         except batches.Wrong:
             raise Stop from None
         except batches.Synchronises as who:
@@ -186,6 +144,13 @@ class Benchmark:
                 return self.queued(m)
             raise Stop from failure
         return True
+
+    def fitting(self, m: Bench) -> tuple[bool, str]:
+        """Whether hosts have inputs in turn only, and why not even that can be."""
+        if together(self.session, m, 2 * self.wanted + len(self.session.job.baselines)):
+            return False, ""
+        self.wanted = min(self.wanted, batches.FEW)
+        return True, in_turns(self.session, m, 2 * self.wanted + len(self.session.job.baselines))
 
     def launches(self) -> tuple[list[HostClient], list[HostClient]]:
         """Launches of the candidate, and the baseline twice with all other baselines; all are started beside each other."""

@@ -61,6 +61,7 @@ class Host:
         self.census: dict[str, int] = {}
         self.kept: list[tuple[Any, list[torch.Tensor], list[int]]] = []
         self.ring = Ring()
+        self.pending: list[list[torch.Tensor]] = []
         self.waiting: tuple[list[torch.Tensor], list[int] | None] = ([], None)
 
     def serve(self) -> int:
@@ -188,6 +189,10 @@ class Host:
             draws = [[cast(t, torch.float64) for t in draw] for draw in draws]
         self.tree = request["tree"]
         tensors.clear()
+        self.pending += draws
+        if request.get("more"):
+            return {"ok": True}
+        draws, self.pending = self.pending, []
         self.contents.load(draws, request["roles"], request.get("lean", False))
         return {"ok": True}
 
@@ -195,7 +200,7 @@ class Host:
         """Gives up the last answer, and with `inputs` those too: others need the memory."""
         self.answer, self.kept, self.probes, self.waiting = None, [], [], ([], None)
         if request["inputs"]:
-            self.contents = Contents(self.device)
+            self.contents, self.ring = Contents(self.device), Ring()
         self.device.release()
         return {"ok": True}
 
@@ -255,6 +260,7 @@ class Host:
         # Memory is asked for now: doing so behind a gate may wait for it.
         like = self.kept[0][1] if self.kept else tensors_of(subject.normal(self.answer)) if self.answer is not None else []
         self.ring.reserve(count, like)
+        like = []
         self.answer, self.kept, spent = None, [], 0
         device.synchronize()
         before = len(_listdir(_tasks))

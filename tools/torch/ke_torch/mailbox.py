@@ -1,7 +1,7 @@
 """Tensors between processes in device memory: the judge owns a box per host and direction, the host opens it while it copies.
 
-A box carries bytes and nothing else; whoever takes from it copies first and looks afterwards. A box of a host is freed when the
-host is gone, not before: it may still have it open.
+A box carries bytes and nothing else; whoever takes from it copies first and looks afterwards. A candidate's box is freed when its
+host is gone, not before: it may still have it open. Trusted hosts open one only while they copy.
 """
 
 from __future__ import annotations

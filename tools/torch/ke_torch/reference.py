@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -61,7 +63,7 @@ class Reference:
         session.keep(self.eager, "reference")
         self.oracle: HostClient | None = wide if wanted else None
         self._no_oracle = ""
-        self.lean: tuple[list[Draw], list[Role]] | None = None
+        self.apart: tuple[list[Draw], list[Role]] | None = None
         if not wanted:
             self._without("the job asks for it")
         elif warm.no_oracle:
@@ -102,41 +104,61 @@ class Reference:
             if host is not None:
                 self.session.set_weights(host, tensors)
 
-    def give(self, draws: list[Draw], roles: list[Role], lean: bool = False) -> None:
-        """Contents for both; `lean` for one answer only, after which they are gone."""
-        self.lean = (draws, roles) if lean else None
-        self.session.give(self.eager, draws, roles, lean=lean)
+    def give(self, draws: list[Draw], roles: list[Role], apart: bool = False) -> None:
+        """Contents for both; `apart`: each has them in its turn only, since they are large."""
+        self.apart = (draws, roles) if apart else None
+        if apart:
+            return
+        self.session.give(self.eager, draws, roles)
         if self.oracle is not None:
             try:
-                self.session.give(self.oracle, draws, roles, double=True, lean=lean)
+                self.session.give(self.oracle, draws, roles, double=True)
             except (HostFailure, DeviceFull) as failure:
                 self._without(str(failure))
+
+    @contextmanager
+    def turn(self, host: HostClient, double: bool = False) -> Iterator[None]:
+        """While this host has its inputs."""
+        if self.apart is None:
+            yield
+            return
+        draws, roles = self.apart
+        self.session.give(host, draws, roles, double=double, lean=len(draws) == 1)
+        yield
+        self.session.rest(host, inputs=True)
+
+    def sizes(self, workload: Workload) -> list[int]:
+        """Bytes of each output."""
+        with self.turn(self.eager):
+            _, got = self.session.ask(self.eager, {"draw": 0}, 1 << 40, inputs=False, destinations=workload.destinations)
+        return [t.numel() * t.element_size() for t in got.tensors]
 
     def truth(self, recipe: dict[str, object], key: int, before: list[torch.Tensor] | None, workload: Workload) -> Truth:
         """What is right for the contents of a recipe."""
         session, cotangents = self.session, None
         destinations = workload.destinations
-        if session.job.backward:
-            found = self.eager.call(key, None, recipe=recipe, seed=session.build_seed, backward=False, destinations=destinations)
-            forward = self.eager.collect(found, 1 << 40)
-            generator, home = session.generator("cotangents", key), session.home
-            cotangents = [
-                torch.randn(t.shape, generator=generator, dtype=torch.float32, device=home).to(t.dtype) for t in forward.tensors
-            ]
-        _, eager = session.ask(self.eager, recipe, 1 << 40, key, cotangents, destinations=destinations)
-        input_bytes = sum(t.numel() * t.element_size() for t in eager.inputs)
-        changed = [] if before is None else checks.inputs_changed(eager.inputs, before)
-        if self.lean is not None:
-            eager.inputs = []
-            session.rest(self.eager, inputs=False)
+        with self.turn(self.eager):
+            if session.job.backward:
+                found = self.eager.call(
+                    key, None, recipe=recipe, seed=session.build_seed, backward=False, destinations=destinations
+                )
+                forward = self.eager.collect(found, 1 << 40)
+                generator, home = session.generator("cotangents", key), session.home
+                cotangents = [
+                    torch.randn(t.shape, generator=generator, dtype=torch.float32, device=home).to(t.dtype) for t in forward.tensors
+                ]
+            _, eager = session.ask(self.eager, recipe, 1 << 40, key, cotangents, destinations=destinations)
+            input_bytes = sum(t.numel() * t.element_size() for t in eager.inputs)
+            changed = [] if before is None else checks.inputs_changed(eager.inputs, before)
+            if self.apart is not None:
+                eager.inputs = []
         want, allowed, own, oracle = eager.tensors, 1.0, 0.0, "eager"
         if self.oracle is not None:
             try:
-                _, wide = session.ask(
-                    self.oracle, recipe, 1 << 40, key, cotangents, inputs=False, double=True, destinations=destinations
-                )
-                if self.lean is not None:
-                    session.rest(self.oracle, inputs=True)
+                with self.turn(self.oracle, double=True):
+                    _, wide = session.ask(
+                        self.oracle, recipe, 1 << 40, key, cotangents, inputs=False, double=True, destinations=destinations
+                    )
                 if [t.shape for t in wide.tensors] == [t.shape for t in eager.tensors]:
                     want, oracle = wide.tensors, "float64"
                     own = self._error(want, eager)
@@ -146,14 +168,10 @@ class Reference:
         if oracle == "float64" and self._hopeless(eager, allowed):
             # Dropout draws other numbers in float64, and some deep nets in training mode magnify any difference. What is left is
             # the baseline's answer in its own type, and how far a second one is from it.
-            if self.lean is not None and changed:
-                session.give(self.eager, *self.lean, lean=True)
-            _, again = session.ask(self.eager, recipe, 1 << 40, key, cotangents, destinations=destinations)
+            with self.turn(self.eager):
+                _, again = session.ask(self.eager, recipe, 1 << 40, key, cotangents, inputs=False, destinations=destinations)
             want, oracle, own = eager.tensors, "eager", self._error(eager.tensors, again)
             allowed = max(1.0, 4 * own)
-        if self.lean is not None:
-            session.rest(self.eager, inputs=True)
-            self.lean = None
         return Truth(eager, input_bytes, want, allowed, own, cotangents, changed, oracle, self._hopeless(eager, allowed))
 
     def _hopeless(self, eager: Answer, allowed: float) -> bool:

@@ -139,7 +139,7 @@ def queued_clocks(found: Queued) -> dict[str, Any]:
     tail = plain(own, lambda c: c.tail_ns) - plain(base, lambda c: c.tail_ns)
     one = middle(base, lambda b: b.device_ns)
     return {
-        "mode": "queued",
+        "mode": found.mode,
         "calls_a_batch": found.count,
         "gain_own_ns": gain_own,
         "gain_judge_ns": gain_judge,

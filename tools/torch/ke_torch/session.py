@@ -243,11 +243,14 @@ class Session:
         self, host: HostClient, draws: Sequence[Draw], roles: Sequence[Role], double: bool = False, lean: bool = False
     ) -> None:
         """Hands draws of one structure to a host; `lean`: one, of which it keeps no second copy."""
-        host.request(
-            "draws", [t for d in draws for t in d.tensors], tree=draws[0].tree, draws=len(draws),
-            each=len(draws[0].tensors), roles=[r.to_json() for r in roles], double=double, lean=lean,
-        )  # fmt: skip
-        if lean and host.role != "candidate":
+        # Large ones one after the other, so that only one is on its way.
+        parts = [[d] for d in draws] if self.large(draws[0]) else [list(draws)]
+        for k, part in enumerate(parts):
+            host.request(
+                "draws", [t for d in part for t in d.tensors], tree=draws[0].tree, draws=len(part), more=k + 1 < len(parts),
+                each=len(draws[0].tensors), roles=[r.to_json() for r in roles], double=double, lean=lean,
+            )  # fmt: skip
+        if self.large(draws[0]) and host.role != "candidate":
             host.free(LARGE)
 
     def rest(self, host: HostClient, inputs: bool) -> None:

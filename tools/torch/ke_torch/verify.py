@@ -137,6 +137,7 @@ class Verification:
             state.narrow = True
             why = f"the baseline's own error against float64 is as large as its answer ({uuid})"
             session.emit("oracle", kind="eager", reason=why)
+        reference.apart = None
         first = self.answer(state, name, draw, roles, truth)
         if first is None:
             return
