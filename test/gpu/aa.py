@@ -17,8 +17,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "torch" / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from driver import Driver, codes, of  # noqa: E402
-from judge import versions  # noqa: E402
+from driver import Driver, codes, of
+from judge import versions
 
 HEAD = "import torch\nclass Model(torch.nn.Module):\n    def forward(self, x):\n        return "
 TAIL = "\ndef get_inputs():\n    return [torch.randn({shape})]\ndef get_init_inputs():\n    return []\n"
@@ -69,7 +69,8 @@ def main() -> int:
             if options.limit and time.monotonic() - begun > options.limit:
                 break
             job = {
-                "mode": "benchmark", "device": options.device, "problem": {"format": "kernelbench", "source": problem, "name": name},
+                "mode": "benchmark", "device": options.device,
+                "problem": {"format": "kernelbench", "source": problem, "name": name},
                 "candidate": {"source": problem + "ModelNew = Model\n"}, "budget_seconds": options.seconds,
             }  # fmt: skip
             started = time.monotonic()

@@ -1,10 +1,21 @@
 #!/usr/bin/env bash
-# Every measurement on a GPU, in two parts of about ten minutes each: `right` judges answers, many judges beside each other, and fills the
-# caches; `times` measures, one after the other. What is cut by its limit keeps what it had; --resume of each script goes on.
+# Every measurement on a GPU, in parts of at most ten minutes each. What is cut by its limit keeps what it had; a part that is run
+# again with the same OUT goes on where the scripts know --resume.
+#
+#   smoke  one problem of every kind: large and small, verified, timed together and in turns, compiled, graded, ATen
+#   right  answers: ATen overloads, our ATen kernels, CUDA sources, every KernelBench problem with its own Model
+#   times  our KernelBench candidates beside eager and torch.compile, one after the other
+#   other  evaluations a minute, dishonest and honest kernels, profilers, an edited PTX
+#   aa     PyTorch against itself, 100 pairs of each of three kernels
+#
 # More than a few judges at once gain nothing: the driver makes the contexts of their processes one at a time.
 #
-# Usage: test/gpu/all.sh right|times KERNELBENCH OUT CACHE   (torch, triton and an NVIDIA GPU; KERNELBENCH is a checkout of it)
+# Usage: test/gpu/all.sh PART KERNELBENCH OUT CACHE   (torch, triton and an NVIDIA GPU; KERNELBENCH is a checkout of it)
 set -u
+if [ $# -ne 4 ]; then
+  sed -n '2,15s/^# \{0,1\}//p' "$0" >&2
+  exit 2
+fi
 part=$1 bench=$2 out=$3 cache=$4
 here=test/gpu
 mkdir -p "$out/logs" "$cache"
@@ -17,27 +28,39 @@ step() {
   timeout -k 5 "$limit" python3 "$here/$1.py" "${@:2}" --out "$out/$name.json" >"$out/logs/$name.log" 2>&1
   echo "$name: exit $?, $((SECONDS - begun)) s"
 }
+candidates() { # limit, name, further options
+  local limit=$1 name=$2
+  shift 2
+  step "$limit" "$name" kernelbench --path "$bench" --candidates $here/candidates/kernelbench --timing 1 --cache "$cache" \
+    --case-seconds 120 --seconds $((limit - 25)) --resume "$@"
+}
 
 case $part in
+  smoke)
+    candidates 200 smoke-candidates --only '^level1/(19_ReLU|23_Softmax|40_LayerNorm|47_Sum|9_Tall|1_Square)'
+    step 90 smoke-model kernelbench --path "$bench" --model-itself --only '^level1/(38_L1Norm|45_Average|19_ReLU|95_Cross)' --case-seconds 60
+    step 40 smoke-aten aten --reference --samples 3 --jobs 2 --only '^(add|mul|softmax)' --seconds 30
+    ;;
   right)
-    step 150 aten-reference aten --reference --samples 3 --jobs 5 --seconds 135
-    step 85 aten-candidates aten --candidates $here/candidates/aten --samples 3 --jobs 5 --seconds 75
-    step 185 cuda cuda
-    step 195 kernelbench-model kernelbench --path "$bench" --model-itself --largest 1.01 --jobs 5 --seconds 170 --case-seconds 60
-    step 135 kernelbench-fill kernelbench --path "$bench" --candidates $here/candidates/kernelbench --largest 1.01 --jobs 4 \
-      --timing 0.1 --cache "$cache" --seconds 105 --case-seconds 100
+    step 150 aten-reference aten --reference --samples 3 --jobs 4 --seconds 135 --resume
+    step 60 aten-candidates aten --candidates $here/candidates/aten --samples 3 --jobs 4 --seconds 50 --resume
+    step 380 kernelbench-model kernelbench --path "$bench" --model-itself --jobs 4 --seconds 350 --case-seconds 60 --resume
     ;;
   times)
-    step 190 kernelbench-candidates kernelbench --path "$bench" --candidates $here/candidates/kernelbench --largest 1.01 \
-      --timing 1 --cache "$cache" --seconds 175 --case-seconds 60
-    step 85 throughput throughput --kernelbench "$bench" --repeats 1
-    step 100 judge judge --seconds 1 --limit 85
-    step 100 aa aa --pairs 100 --seconds 0.5 --limit 28
-    step 50 profiling profiling
-    step 25 replay replay --arch sm_90
+    candidates 590 kernelbench-candidates
+    ;;
+  other)
+    step 200 throughput throughput --kernelbench "$bench" --repeats 3
+    step 110 judge judge --seconds 1 --limit 100
+    step 120 cuda cuda
+    step 90 profiling profiling
+    step 40 replay replay --arch sm_90
+    ;;
+  aa)
+    step 595 aa aa --pairs 100 --seconds 0.3 --limit 190
     ;;
   *)
-    echo "the part is right or times, not $part" >&2
+    echo "the part is smoke, right, times, other or aa, not $part" >&2
     exit 2
     ;;
 esac

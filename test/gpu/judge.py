@@ -18,8 +18,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "torch" / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from cases import ANYWHERE, CASES, texts  # noqa: E402
-from driver import Driver, codes, of, passed  # noqa: E402
+from cases import ANYWHERE, CASES, texts
+from driver import Driver, codes, of, passed
 
 
 def versions() -> dict[str, str]:

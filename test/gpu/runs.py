@@ -19,7 +19,6 @@ TOOL = HERE.parents[1] / "tools" / "torch"
 sys.path.insert(0, str(TOOL / "tests"))
 sys.path.insert(0, str(HERE))
 from driver import Driver, codes, of, passed  # noqa: E402
-
 from judge import versions  # noqa: E402
 
 Event = dict[str, Any]
@@ -144,7 +143,11 @@ class Record:
 
 
 def spread(
-    items: Sequence[tuple[str, Any]], jobs: int, seconds: float, weight: Callable[[str], float], room: float,
+    items: Sequence[tuple[str, Any]],
+    jobs: int,
+    seconds: float,
+    weight: Callable[[str], float],
+    room: float,
     work: Callable[[Runner, str, Any], None],
 ) -> int:
     """Does the items in order by so many judges beside each other; how many were not begun in time.

@@ -1,9 +1,11 @@
-"""Evaluations a minute on a GPU: this judge beside KernelBench's own `eval_kernel_against_ref`, run as its scripts do, a process each.
+"""Evaluations a minute on a GPU: this judge beside KernelBench's own `eval_kernel_against_ref`, a process each as its scripts do.
 
-Usage: python3 test/gpu/throughput.py --kernelbench CHECKOUT --out results.json   (needs torch, triton, an NVIDIA GPU, and the checkout)
+Usage: python3 test/gpu/throughput.py --kernelbench CHECKOUT --out results.json       (needs torch, triton and an NVIDIA GPU)
 
-The same Triton candidates; KernelBench with its default of 5 trials and 100 timed calls, the judge with 5 trials and at least as many
-timed calls. Packages that KernelBench imports for other purposes and that are not installed are replaced by empty modules (told).
+The same Triton candidates, several of each problem in a row as in a search; KernelBench with its default of 5 trials and 100 timed
+calls, the judge with 5 trials and at least as many timed calls. The first candidate of a problem, which starts the reference and
+the baselines, is counted too, and told apart. Packages that KernelBench imports for other purposes and that are not installed are
+replaced by empty modules (told).
 """
 
 from __future__ import annotations
@@ -20,9 +22,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "torch" / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from cases import CASES, texts  # noqa: E402
-from driver import Driver, codes, of, passed  # noqa: E402
-from judge import versions  # noqa: E402
+from cases import CASES, texts
+from driver import Driver, codes, of, passed
+from judge import versions
 
 TRIALS, TIMED = 5, 100
 UNRELATED = ("dotenv", "openai", "litellm", "tqdm", "requests", "modal", "pydra", "datasets", "together", "google")
@@ -84,24 +86,29 @@ def ours(driver: Driver, problem: str, candidate: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def middle(values: list[float]) -> float | None:
+    """The median, of few values the upper one."""
+    return round(sorted(values)[len(values) // 2], 2) if values else None
+
+
 def main() -> int:
     """Both, one candidate after the other; candidates differ in their text, so that nothing is cached by it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kernelbench", required=True, help="path of a checkout of KernelBench")
-    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=4, help="candidates of each problem")
     parser.add_argument("--out")
     options = parser.parse_args()
     honest = [case for case in CASES if "triton" in case[0] and case[4] == "passes"]
     driver, rows = Driver(), []
-    for repeat in range(options.repeats):
-        for case in honest:
+    for case in honest:
+        for repeat in range(options.repeats):
             problem, candidate = texts(case)
             # Another constant in each: a search's candidates are never the same text, and their kernels are compiled anew.
             candidate = candidate.replace("BLOCK: tl.constexpr", f"BLOCK: tl.constexpr, MARK{repeat}: tl.constexpr = {repeat + 1}")
             mine = ours(driver, problem, candidate)
             with tempfile.TemporaryDirectory() as folder:
                 other = theirs(options.kernelbench, problem, candidate, Path(folder))
-            rows.append({"case": case[0], "judge": mine, "kernelbench": other})
+            rows.append({"case": case[0], "candidate": repeat, "judge": mine, "kernelbench": other})
             print(json.dumps(rows[-1]), flush=True)
     driver.close()
     # The first evaluation starts the warm processes: it is told, and not counted.
@@ -113,6 +120,9 @@ def main() -> int:
         "judge_a_minute": round(60 * len(good) / mine_s, 2) if good else None,
         "kernelbench_a_minute": round(60 * len(good) / other_s, 2) if good else None,
         "times": round(other_s / mine_s, 2) if good else None,
+        "seconds_of_a_problems_first": middle([r["judge"]["seconds"] for r in good if r["candidate"] == 0]),
+        "seconds_of_further_ones": middle([r["judge"]["seconds"] for r in good if r["candidate"] > 0]),
+        "timed_calls_median": middle([r["judge"]["timed_calls"] for r in good]),
         "first_seconds": round(rows[0]["judge"]["seconds"], 2),
     }
     print(json.dumps(figures), flush=True)
