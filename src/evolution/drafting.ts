@@ -1,4 +1,3 @@
-import { KernelEvolveError } from "../domain/errors.ts";
 import type { WorkContext } from "../domain/job.ts";
 import type { Node, Run } from "../domain/run.ts";
 import { sha256 } from "../platform/hash.ts";
@@ -69,9 +68,10 @@ export class Drafting {
 
   async #all(run: Run, context: WorkContext, afterEach: AfterEach): Promise<void> {
     const pending = await this.#pending(run);
-    let current = run;
+    // Whoever was waited for may have ended the run.
+    let current = this.#states.run(run.id);
     for (const [at, seed] of pending.entries()) {
-      if (current.state !== "open") return;
+      if (current.state !== "open" || this.#full(current)) return;
       context.signal.throwIfAborted();
       const message = `seed ${at + 1} of ${pending.length}: ${seed.name}`;
       context.report({ progress: at, total: pending.length, message });
@@ -102,10 +102,7 @@ export class Drafting {
     return graph.atomically(() => {
       // Another process may have been faster, or the budget may have been claimed meanwhile.
       if (graph.twin(run.id, seed.key) !== undefined) return undefined;
-      const nodes = this.#states.of(run).population.size;
-      if (run.budget.nodes !== undefined && nodes + graph.countOpenClaims(run.id) >= run.budget.nodes) {
-        throw new KernelEvolveError("budget_spent", `run ${run.id} has no place left for seed ${seed.name}`);
-      }
+      if (this.#full(run)) return undefined;
       return graph.insertNode({
         node: {
           id: newId("node"),
@@ -126,6 +123,12 @@ export class Drafting {
         ...(signature === undefined ? {} : { signature }),
       }).node;
     });
+  }
+
+  /** Whether nodes and claims leave no place for a seed. */
+  #full(run: Run): boolean {
+    const taken = this.#states.of(run).population.size + this.#deps.graph.countOpenClaims(run.id);
+    return run.budget.nodes !== undefined && taken >= run.budget.nodes;
   }
 
   async #pending(run: Run): Promise<readonly Seed[]> {

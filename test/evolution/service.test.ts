@@ -116,6 +116,17 @@ describe("draft phase", () => {
     });
     await expect(world.evolution.next(run.id, "a")).rejects.toMatchObject({ code: "budget_spent" });
   });
+
+  it("a caller who waited for another's seeds measures none of a run that they ended", async () => {
+    await using world = new World(judge, seeds);
+    const run = await world.evolution.start({ problem: "scale", target: "cpu-test", budget: { nodes: 1 } });
+    const both = await Promise.all([
+      world.evolution.prepare(run.id, context),
+      world.evolution.prepare(run.id, context),
+    ]);
+    expect(both.map((overview) => overview.run.state)).toEqual(["finished", "finished"]);
+    expect(world.evaluations.calls).toHaveLength(1);
+  });
 });
 
 describe("submit", () => {
