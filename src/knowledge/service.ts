@@ -111,7 +111,7 @@ export class Knowledge implements KnowledgeService {
         fix: `known: any, ${specs
           .map((one) => one.id)
           .sort()
-          .join(", ")}`,
+          .join(", ")}; new hardware is described first, in hardware-docs/<id>/target.yaml`,
       });
     }
     return new Set(exact ? [target] : [target, ...spec.inherits, "any"]);

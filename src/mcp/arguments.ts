@@ -54,7 +54,9 @@ function faultText(tool: string, known: readonly string[], issue: z.core.$ZodIss
       .join("; ");
   }
   const missing = issue.code === "invalid_type" && issue.input === undefined;
-  return `${path === "" ? "arguments" : path}: ${missing ? "is missing" : issue.message.slice(0, 300)}`;
+  const empty = issue.code === "too_small" && issue.origin === "string" && issue.minimum === 1;
+  const said = missing ? "is missing" : empty ? "is empty" : issue.message.slice(0, 300);
+  return `${path === "" ? "arguments" : path}: ${said}`;
 }
 
 /**

@@ -15,12 +15,13 @@ function distance(a: string, b: string): number {
 /** Up to three known names that someone may have meant. */
 export function nearest(word: string, known: readonly string[]): string[] {
   const short = word.slice(0, 80);
+  if (short.trim() === "") return [];
   return known
     .map((name) => ({
       name,
       cost: name.includes(short) || short.includes(name) ? 0.5 : distance(short, name),
     }))
-    .filter(({ name, cost }) => cost <= Math.max(2, name.length / 2))
+    .filter(({ name, cost }) => cost <= Math.max(2, name.length * 0.4))
     .sort((a, b) => a.cost - b.cost || (a.name < b.name ? -1 : 1))
     .slice(0, 3)
     .map(({ name }) => name);

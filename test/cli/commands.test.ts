@@ -52,6 +52,8 @@ describe("wrong usage", () => {
     [["evaluate", "-p", "matmul", "-c", "not-there.c"], "not-there.c"],
     [["report", "run_nothing"], "run_nothing"],
     [["docs", "search", "x", "-k", "poems"], "poems"],
+    [["docs", "search", ""], "query: is empty"],
+    [["docs", "search", "x", "-n", "many"], "--limit"],
     [["docs", "read", "hardware-docs/amd-cdna3/ldss"], "lds"],
   ])("%j is told, with exit code 2 and nothing on stdout", async (args, said) => {
     const { code, stdout, stderr } = await cli(args, { home });

@@ -1,9 +1,11 @@
 import { type Command, Option } from "commander";
+import type { z } from "zod";
 import {
   DOCUMENT_BOTTLENECKS,
   DOCUMENT_KINDS,
   headingLine,
   INGEST_FORMATS,
+  KernelEvolveError,
   type KnowledgeAdd,
   knowledgeAddSchema,
   knowledgeQuerySchema,
@@ -11,6 +13,7 @@ import {
   quotation,
 } from "../../domain/index.ts";
 import { withServices } from "../context.ts";
+import { wholeFrom } from "../numbers.ts";
 import { EXIT, print, printJson } from "../output.ts";
 
 interface Filter {
@@ -41,8 +44,17 @@ function filterOf({ target, kind, op, bottleneck }: Filter): Record<string, unkn
 
 const filterSchema = knowledgeQuerySchema.pick({ target: true, kinds: true, op: true, bottleneck: true });
 
-function whole(text: string): number {
-  return Number.parseInt(text, 10);
+/** @throws invalid_argument naming the first fault */
+function checked<T>(schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const empty = issue?.code === "too_small" && issue.origin === "string" && issue.minimum === 1;
+  throw new KernelEvolveError(
+    "invalid_argument",
+    `${issue?.path.join(".") ?? "arguments"}: ${empty ? "is empty" : (issue?.message ?? "not usable")}`,
+    { fix: "kernelevolve docs --help shows examples" },
+  );
 }
 
 export function docs(program: Command): void {
@@ -56,7 +68,7 @@ Examples:
   kernelevolve docs search "swizzle shared memory" -a "XOR bank conflict" -t nvidia-h100
   kernelevolve docs list -t cpu-x86-64 -k isa
   kernelevolve docs read hardware-docs/cpu-x86-64/index
-  kernelevolve docs add manual.pdf -t acme-npu1 --title "ACME NPU-1 ISA"
+  kernelevolve docs add manual.pdf -t nvidia-h100 --title "Tuning guide of the cluster"
   kernelevolve docs lint
   KERNELEVOLVE_EMBEDDER=openai kernelevolve docs rebuild`,
     );
@@ -73,12 +85,12 @@ function search(group: Command): void {
   filtered(group.command("search").argument("<query>"))
     .description("Find passages by words, identifiers and meaning")
     .option("-a, --alternative <phrasing...>", "the same question in other words, up to five")
-    .option("-n, --limit <n>", "most passages", whole, 5)
-    .option("--tokens <n>", "of all passages together", whole, 2500)
+    .option("-n, --limit <n>", "most passages", wholeFrom(1), 5)
+    .option("--tokens <n>", "of all passages together", wholeFrom(1), 2500)
     .action(
       async (query: string, options: Filter & { alternative?: string[]; limit: number; tokens: number }) =>
         withServices(options.json === true, async ({ services, work, progress }) => {
-          const asked = knowledgeQuerySchema.parse({
+          const asked = checked(knowledgeQuerySchema, {
             query,
             ...(options.alternative === undefined ? {} : { alternatives: options.alternative }),
             ...filterOf(options),
@@ -110,7 +122,7 @@ function list(group: Command): void {
     .description("The documents there are")
     .action(async (options: Filter) =>
       withServices(options.json === true, async ({ services, work, progress }) => {
-        const { target, kinds, op, bottleneck } = filterSchema.parse(filterOf(options));
+        const { target, kinds, op, bottleneck } = checked(filterSchema, filterOf(options));
         const all = await services.knowledge.list(
           {
             ...(target === undefined ? {} : { target }),
@@ -132,8 +144,8 @@ function read(group: Command): void {
     .command("read")
     .argument("<id>", "a document, or document#section")
     .description("Read a section or a document")
-    .option("--neighbours <n>", "sections before and after", whole, 0)
-    .option("--offset <n>", "first character of a document", whole, 0)
+    .option("--neighbours <n>", "sections before and after", wholeFrom(0), 0)
+    .option("--offset <n>", "first character of a document", wholeFrom(0), 0)
     .option("--json", "one JSON document on stdout")
     .action(async (id: string, options: { neighbours: number; offset: number; json?: boolean }) =>
       withServices(options.json === true, async ({ services, work, progress }) => {
@@ -180,7 +192,7 @@ function add(group: Command): void {
         },
       ) =>
         withServices(options.json === true, async ({ services, work, progress }) => {
-          const input: KnowledgeAdd = knowledgeAddSchema.parse({
+          const input: KnowledgeAdd = checked(knowledgeAddSchema, {
             path: file,
             target: options.target,
             ...(options.format === undefined ? {} : { format: options.format }),

@@ -42,13 +42,15 @@ export const targetList = defineTool({
         };
       }),
     );
+    // What can be used comes first: the rest is long.
+    shown.sort((a, b) => Number(b.usable) - Number(a.usable));
     const lines = shown.map((target) => {
       const can = Object.entries(target.capabilities).flatMap(([stage, ok]) => (ok ? [stage] : []));
       const lacks = target.missing.map(
         (one) => `  missing ${one.name}: ${one.detail}${one.fix === undefined ? "" : `; ${one.fix}`}`,
       );
       return [
-        `${target.id}: ${target.title}; ${target.usable ? can.join(", ") : "not usable here"}; ${target.device}`,
+        `${target.id}: ${target.title}; ${target.usable ? `${can.join(", ")}; ${target.device}` : "not usable here"}`,
         ...lacks,
       ].join("\n");
     });
