@@ -117,11 +117,10 @@ class Benchmark:
             self.reference.give(m.draws, m.roles)
             return False
         m.sizes = self.reference.sizes(m.workload)
-        apart, why_not = self.fitting(m)
-        self.reference.give(m.draws, m.roles, apart)
-        if why_not:
-            raise LaunchError(why_not)
+        apart = False
         try:
+            apart = self.apart(m)
+            self.reference.give(m.draws, m.roles, apart)
             candidates, baselines = self.launches()
             for host in () if apart else [*candidates, *baselines]:
                 session.give(host, m.draws, m.roles)
@@ -129,7 +128,10 @@ class Benchmark:
         except batches.Wrong:
             raise Stop from None
         except batches.Synchronises as who:
-            session.emit("missing", what="queued timing", reason=f"a call of {who} waits for the device")
+            why = f"a call of {who} waits for the device"
+            if apart:
+                raise LaunchError(f"{why}, and there is no room to time it by single calls") from None
+            session.emit("missing", what="queued timing", reason=why)
             return False
         except HostFailure as failure:
             failed = failure.host
@@ -145,12 +147,24 @@ class Benchmark:
             raise Stop from failure
         return True
 
-    def fitting(self, m: Bench) -> tuple[bool, str]:
-        """Whether hosts have inputs in turn only, and why not even that can be."""
-        if together(self.session, m, 2 * self.wanted + len(self.session.job.baselines)):
-            return False, ""
+    def apart(self, m: Bench) -> bool:
+        """Whether hosts have their inputs in turn only.
+
+        @raises LaunchError where not even that fits.
+        """
+        session, others = self.session, len(self.session.job.baselines)
+        if together(session, m, 2 * self.wanted + others):
+            return False
+        for host in (*self.running, self.reference.eager, self.reference.oracle):
+            if host is not None and not host.closed:
+                session.rest(host, inputs=True)
+        if together(session, m, 2 * self.wanted + others):
+            return False
         self.wanted = min(self.wanted, batches.FEW)
-        return True, in_turns(self.session, m, 2 * self.wanted + len(self.session.job.baselines))
+        why_not = in_turns(session, m, 2 * self.wanted + others)
+        if why_not:
+            raise LaunchError(why_not)
+        return True
 
     def launches(self) -> tuple[list[HostClient], list[HostClient]]:
         """Launches of the candidate, and the baseline twice with all other baselines; all are started beside each other."""

@@ -237,7 +237,10 @@ class Session:
         answer = host.request("provide", provider=workload.provider, seed=seed, arguments=workload.arguments)
         if answer["tree"] == {"n": 0}:
             return None
-        return cast_draw(Draw(answer["tree"], host.given(answer, INPUT_LIMIT)), self.job.dtype)
+        made = cast_draw(Draw(answer["tree"], host.given(answer, INPUT_LIMIT)), self.job.dtype)
+        if self.large(made):
+            self.rest(host, inputs=False)
+        return made
 
     def give(
         self, host: HostClient, draws: Sequence[Draw], roles: Sequence[Role], double: bool = False, lean: bool = False
