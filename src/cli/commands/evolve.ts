@@ -55,6 +55,37 @@ interface Options {
   json?: boolean;
 }
 
+/** What a run is opened with and keeps. */
+const OPENING = [
+  "problem",
+  "target",
+  "abstraction",
+  "baseline",
+  "policy",
+  "param",
+  "budgetSeconds",
+  "budgetNodes",
+  "budgetTokens",
+  "budgetCost",
+  "stall",
+  "targetSpeedup",
+  "memory",
+  "priorKernels",
+  "seed",
+] as const;
+
+/** @throws invalid_argument for an option that would change nothing about the run that is gone on with */
+function checkResume(command: Command): void {
+  const [given] = OPENING.filter((name) => command.getOptionValueSource(name) === "cli");
+  if (given === undefined) return;
+  const option = command.options.find((one) => one.attributeName() === given);
+  throw new KernelEvolveError(
+    "invalid_argument",
+    `${option?.long ?? given} does nothing with --resume: a run keeps what it was opened with`,
+    { fix: "leave it out, or open another run without --resume" },
+  );
+}
+
 interface Driving {
   readonly evolution: EvolutionService;
   readonly driver: Driver;
@@ -217,8 +248,9 @@ A run may mix drivers: go on with --resume and another --driver.
 
 Exit codes: 0 a credited speedup was found, 1 none was, 2 wrong usage, 3 a tool is missing.`,
     )
-    .action(async (options: Options) =>
+    .action(async (options: Options, command: Command) =>
       withServices(options.json === true, async ({ services, work, progress }) => {
+        if (options.resume !== undefined) checkResume(command);
         const { evolution } = services;
         const driver = driverOf(options, services);
         // Told now, and not after minutes of search.
@@ -235,13 +267,16 @@ Exit codes: 0 a credited speedup was found, 1 none was, 2 wrong usage, 3 a tool 
             throw new KernelEvolveError("invalid_argument", `--policy ${options.policy} is unknown`, {
               fix: `use ${policyNameSchema.options.join(", ")}`,
             });
-          const bounded =
-            options.budgetSeconds ??
-            options.budgetNodes ??
-            options.budgetTokens ??
-            options.budgetCost ??
-            options.stall ??
-            options.targetSpeedup;
+          const reached =
+            options.budgetSeconds ?? options.budgetNodes ?? options.stall ?? options.targetSpeedup;
+          const asked = options.budgetTokens ?? options.budgetCost;
+          if (reached === undefined && asked !== undefined && driver === services.drivers.get("autotune"))
+            throw new KernelEvolveError(
+              "invalid_argument",
+              "the driver autotune spends no tokens and no cost: nothing would end the run",
+              { fix: "add --budget-seconds or --budget-nodes, or name a --model" },
+            );
+          const bounded = reached ?? asked;
           const run = await evolution.start({
             problem: problem.id,
             target: options.target,
