@@ -11,6 +11,7 @@ import {
   type ProblemInput,
   workloadSchema,
 } from "../domain/index.ts";
+import { nearest } from "../platform/nearest.ts";
 import { packageRoot } from "../platform/paths.ts";
 import { checked, parseJsonText, readText } from "../problems/files.ts";
 import { importFlashInferTrace, readProblemFolder } from "../problems/index.ts";
@@ -79,7 +80,15 @@ export function atenProblem(text: string): ProblemInput | undefined {
   return { origin: { format: "aten", overload: found[1], dtype, samples: 4 } };
 }
 
-/** The folder of a shipped problem. */
+/** The folder of a shipped problem. @throws not_found with the names that there are */
 export function shippedProblem(name: string): string {
-  return join(packageRoot, "knowledge", "problems", name);
+  const folder = join(packageRoot, "knowledge", "problems");
+  const known = readdirSync(folder, { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory() ? [entry.name] : [],
+  );
+  if (known.includes(name)) return join(folder, name);
+  const close = nearest(name, known);
+  throw new KernelEvolveError("not_found", `no problem "${name.slice(0, 80)}" is shipped`, {
+    fix: close.length > 0 ? `did you mean ${close.join(" or ")}?` : `use one of ${known.sort().join(", ")}`,
+  });
 }

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import type { Problem, Services, WorkContext } from "../domain/index.ts";
+import { KernelEvolveError, type Problem, type Services, type WorkContext } from "../domain/index.ts";
 
 /**
  * A problem by name or id; or from a file or folder (anything with a `.` or `/` that exists); or an ATen operator as
@@ -16,7 +16,13 @@ export async function problemArgument(
     const input = atenProblem(value);
     if (input !== undefined) return await services.problems.register(input, target, work);
   }
-  if (!/[./]/.test(value) || !existsSync(value)) return await services.problems.get(value);
+  if (!/[./]/.test(value) || !existsSync(value)) {
+    if (/\/|\.(py|json|ya?ml)$/.test(value))
+      throw new KernelEvolveError("not_found", `--problem ${value}: there is no such file or folder`, {
+        fix: "give the path from here, or a name that kernelevolve problems lists",
+      });
+    return await services.problems.get(value);
+  }
   const { readProblemFile } = await import("../app/problem-file.ts");
   return await services.problems.register(readProblemFile(value), target, work);
 }

@@ -1,4 +1,4 @@
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Command } from "commander";
 import { z } from "zod";
@@ -34,20 +34,31 @@ function fileText(file: { path: string; what: string }): string {
   return `  ${file.what}: ${file.path.endsWith(".html") ? pathToFileURL(file.path).href : file.path}`;
 }
 
+const FIRST = /^(kernel\.\w+|evaluation\.json|report\.html)$/;
+
+/** What to look at first, and where the rest lies. */
+function filesText(files: readonly { path: string; what: string }[]): string {
+  const first = files.filter((file) => FIRST.test(basename(file.path)) && !file.path.includes("/dispatch/"));
+  const [one] = first;
+  if (one === undefined) return files.map(fileText).join("\n");
+  return [...first.map(fileText), `  all ${files.length} files: ${dirname(one.path)}`].join("\n");
+}
+
 /** Answers the exit code. */
 async function runDemo(options: Options, progress: ProgressLine): Promise<number> {
   const say = (text: string): void => {
     progress.end();
     if (options.json !== true) print(text);
   };
+  const { readProblemFile, shippedProblem } = await import("../../app/problem-file.ts");
+  const path = /[./]/.test(options.problem) ? options.problem : shippedProblem(options.problem);
+  const problem = { ...readProblemFile(path) };
   progress.show("starting the server over stdio");
   const client = await ToolClient.start((text) => progress.show(text));
   try {
     say(`connected over stdio: ${await client.toolCount()} tools`);
-    const { readProblemFile, shippedProblem } = await import("../../app/problem-file.ts");
-    const path = /[./]/.test(options.problem) ? options.problem : shippedProblem(options.problem);
     progress.show(`registering ${basename(path)}`);
-    const registered = await client.call("problem_register", { ...readProblemFile(path) });
+    const registered = await client.call("problem_register", problem);
     say(`registered ${registered.problem ?? ""}; searching for at most ${options.seconds} s`);
     const started = await client.call("evolve_start", {
       problem: registered.problem,
@@ -70,7 +81,7 @@ async function runDemo(options: Options, progress: ProgressLine): Promise<number
           ? "  none earned a credited speedup: is the machine busy? Try again with a longer --seconds"
           : resultText(record),
       );
-      print(files.map(fileText).join("\n"));
+      print(filesText(files));
     }
     return record === null ? EXIT.failed : EXIT.ok;
   } finally {
