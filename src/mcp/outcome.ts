@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Job, knowledgeAddedSchema, type Services } from "../domain/index.ts";
+import { type EvaluationRecord, type Job, knowledgeAddedSchema, type Services } from "../domain/index.ts";
 import { handleFields, type ToolResult } from "./define.ts";
 import { handleOf, isEnded, jobResult, runningText } from "./jobs.ts";
 import {
@@ -88,6 +88,15 @@ const NEXT_AFTER_EVALUATION = {
   rejected: "fix what reasons name, then kernel_evaluate",
 } as const;
 
+/** What follows from a record: the stage that it has not been through, else what its verdict asks for. */
+function afterEvaluation({ verdict, stages }: EvaluationRecord): string {
+  if (verdict === "passed" && stages.verify === undefined)
+    return "kernel_evaluate: it compiles, no more is known";
+  if (verdict === "passed" && stages.benchmark === undefined)
+    return "kernel_evaluate, or kernel_benchmark: it is right, its speed is not known";
+  return NEXT_AFTER_EVALUATION[verdict];
+}
+
 async function evaluationOutcome(job: Job, services: Services): Promise<ToolResult<Outcome>> {
   const result = jobResult(job, evaluated);
   const found = await services.evaluations.get(result.evaluation);
@@ -95,7 +104,7 @@ async function evaluationOutcome(job: Job, services: Services): Promise<ToolResu
   return {
     structured: { record: compactRecord(record) },
     text: recordText(record),
-    next: NEXT_AFTER_EVALUATION[record.verdict],
+    next: afterEvaluation(record),
   };
 }
 

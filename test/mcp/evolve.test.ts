@@ -230,3 +230,17 @@ test("a run's control is opened by its id, is one, and has nothing of its own to
   expect(fresh.parents).toEqual([]);
   expect(fresh.prompt).not.toContain("does not compile");
 }, 120_000);
+
+test("a run on hardware that is not here says so, and what compiles is sent on to be evaluated", async () => {
+  const there = await call(
+    "evolve_start",
+    { problem: "row-reduction", target: "amd-mi300x", nodes: 1 },
+    started,
+  );
+  expect(there.text).toContain("amd-mi300x cannot measure on this machine");
+  expect(there.text).toContain("Next: target_list");
+  const compiled = z.looseObject({ record: z.looseObject({ verdict: z.string() }) });
+  const { text } = await call("kernel_compile", { problem: "row-reduction", source: naive }, compiled);
+  expect(text).toContain("not verified, not measured");
+  expect(text).toContain("Next: kernel_evaluate");
+});

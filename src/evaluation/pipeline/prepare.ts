@@ -122,6 +122,11 @@ export async function compileReferences(
       throw new KernelEvolveError(
         "invalid_argument",
         `reference_c of ${problem.definition.name} does not compile (${what}):\n${made.log.slice(0, 2000)}`,
+        {
+          fix: /#\s*include\s*"kernel\.h"/.test(source)
+            ? "correct what the compiler names; real_t stands for the type of floating tensors"
+            : 'begin it with #include "kernel.h", which declares the prototype, real_t and int64_t',
+        },
       );
     }
     return made;

@@ -56,7 +56,9 @@ const SYSCALLS: Readonly<Record<number, string>> = {
 export function failureReason(failure: HostFailure): { status: Status; reason: Reason } {
   const known = FAILURES[failure.code] ?? { status: "runtime_error" as const, text: failure.code };
   const details = [
-    failure.code === "forbidden_syscall" ? (SYSCALLS[failure.syscall] ?? `number ${failure.syscall}`) : "",
+    failure.code === "forbidden_syscall" && failure.syscall >= 0
+      ? (SYSCALLS[failure.syscall] ?? `number ${failure.syscall}`)
+      : "",
     failure.tensor === "" ? "" : `near ${failure.tensor}`,
     failure.code === "segfault" ? failure.place : "",
     failure.code === "exited_early" && failure.exit >= 0 ? `exit code ${failure.exit}` : "",

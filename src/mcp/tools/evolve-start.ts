@@ -118,7 +118,7 @@ export const evolveStart = defineTool({
         fix: "give nodes, seconds, device_seconds, tokens, cost or stall; target_speedup and roofline may end it sooner",
       });
     }
-    const { evolution, problems } = await context.services();
+    const { evolution, problems, targets } = await context.services();
     const problem = await problems.get(args.problem);
     const run = await evolution.start({
       problem: problem.id,
@@ -134,6 +134,13 @@ export const evolveStart = defineTool({
       ...(args.idempotency_key === undefined ? {} : { idempotency_key: args.idempotency_key }),
     });
     const overview = await evolution.get(run.id);
+    // The run may be opened here and gone on with where the device is, but an agent should know before it writes kernels.
+    if (!(await targets.status(run.target)).capabilities.benchmark)
+      return {
+        structured: { overview: overviewOf(overview) },
+        text: `${overviewText(overview)}\n${run.target} cannot measure on this machine: no kernel of this run will be credited here`,
+        next: "target_list: what is missing and how to install it, or another target",
+      };
     return {
       structured: { overview: overviewOf(overview) },
       text: overviewText(overview),

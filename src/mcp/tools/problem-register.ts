@@ -32,7 +32,7 @@ export const problemRegister = defineTool({
   description: [
     "Makes a problem of a definition (FlashInfer-Trace schema) and its workloads, or of an origin, and grades it: candidates that compute nothing are tried, and what they pass is not credited later.",
     'definition: {name, op_type, axes: {N: {type: "var"} | {type: "const", value}}, inputs: {x: {shape: ["N"] | null, dtype}}, outputs: {y: {shape, dtype}}, reference_c, constraints?: ["B1 == B + 1"], cost?: {flops: "2*N", bytes?}, tolerance?: {y: {rtol, atol_rms}}}.',
-    "reference_c: C source of void kernel(<inputs>, <outputs>, <axes as int64_t>) with real_t for floating tensors: the plain correct loop. It becomes the oracle (in a wider type) and the baseline.",
+    'reference_c: C with #include "kernel.h" and void kernel(<inputs>, <outputs>, <axes as int64_t>), real_t for floating tensors: the plain correct loop. It becomes the oracle (in a wider type) and the baseline.',
     'workloads: [{uuid, axes: {N: 1000}, role: "timed" | "edge", inputs: {eps: {type: "scalar", value}, x: {type: "random", generator: {distribution: "normal" | "uniform" | "integers" | "sorted" | "offsets" | "constant", ...}}}}]. Add edge workloads: 1, primes, empty.',
     'origin (PyTorch targets; instead of definition and workloads): {format: "kernelbench", source} | {format: "aten", overload: "add.Tensor", dtype?, samples?} | {format: "backendbench", overload, trace} | {format: "kernelbot", task, files}. A definition with a Python `reference` (function run) works there too.',
     'judging (PyTorch): {backward?, require_own_kernel?, dtype?, rtol?, atol_rms?, oracle?: "eager"}.',
