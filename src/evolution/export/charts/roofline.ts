@@ -42,7 +42,7 @@ export function rooflineChart(model: ReportModel): Markup | null {
     const to = Math.min(highX, peak / bandwidth);
     if (from >= to) return null;
     // Lines of caches lie close together: each label starts a little further along.
-    const labelAt = Math.min(from * 1.25 * 1.8 ** (rank % 3), to * 0.5);
+    const labelAt = Math.min(from * 1.25 * 3.4 ** (rank % 3), to * 0.3);
     const angle = (Math.atan2(y(bandwidth * to) - y(bandwidth * from), x(to) - x(from)) * 180) / Math.PI;
     return html`<path class="roof" d="M${px(x(from))} ${px(y(bandwidth * from))}L${px(x(to))} ${px(y(bandwidth * to))}"/><text class="roof-label" transform="translate(${px(x(labelAt))} ${px(y(bandwidth * labelAt) - 5)}) rotate(${px(angle)})">${name} ${figure(bandwidth)} GB/s</text>`;
   });

@@ -15,8 +15,8 @@ const MARGIN = 26;
 export function treeChart(model: ReportModel): Markup {
   const { placed, lowest, highest } = layout(model.nodes, model.lineage);
   const count = Math.max(1, placed.length);
-  const pitch = Math.max(count > 1200 ? 5 : 7, Math.min(110, 1010 / Math.max(1, count - 1)));
-  const width = Math.max(1060, Math.ceil(count * pitch + 2 * MARGIN + 20));
+  const pitch = Math.max(count > 1200 ? 5 : 7, Math.min(110, 990 / Math.max(1, count - 1)));
+  const width = Math.ceil((count - 1) * pitch + 2 * MARGIN);
   const height = (highest - lowest) * LANE + 2 * MARGIN + 22;
   const X = (column: number): number => MARGIN + column * pitch;
   const Y = (lane: number): number => MARGIN + (lane - lowest) * LANE;
