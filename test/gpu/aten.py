@@ -34,7 +34,7 @@ def reference_overloads(dtype: str) -> tuple[list[str], dict[str, str]]:
 
     torch.set_num_threads(1)
     sys.path.insert(0, str(TOOL))
-    from ke_torch import opinfo
+    from ke_torch.hosting import opinfo
 
     return opinfo.overloads(getattr(torch, dtype))
 

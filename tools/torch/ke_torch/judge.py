@@ -14,19 +14,19 @@ from typing import Any
 
 import torch
 
-from .building import built
-from .events import Emit, take_stdout
+from .compile.building import built
 from .formats import FormatError
-from .job import Job, JobError, read_job
-from .launch import LaunchError
-from .session import HostFailure, Pool, Session
-from .verify import Verification
+from .judging.events import Emit, take_stdout
+from .judging.job import Job, JobError, read_job
+from .judging.launch import LaunchError
+from .judging.session import HostFailure, Pool, Session
+from .judging.verify import Verification
 
 
 def _run(job: Job, pool: Pool, emit: Emit) -> None:
-    from .bench import LAUNCHES, Benchmark, launches_for, prestart
-    from .grade import grade
-    from .inspection import inspect_candidate
+    from .judging.grade import grade
+    from .judging.inspection import inspect_candidate
+    from .timing.bench import LAUNCHES, Benchmark, launches_for, prestart
 
     ready = built(job, pool, emit)
     if ready is None:

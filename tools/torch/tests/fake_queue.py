@@ -9,7 +9,8 @@ from typing import Any
 import numpy
 import torch
 
-from ke_torch import control, device, host
+from ke_torch.boundary import control
+from ke_torch.hosting import device, host
 
 _U64 = (1 << 64) - 1
 
@@ -27,7 +28,7 @@ def _view(address: int, elements: int, width: int) -> Any:
 
 
 class FakeKernels:
-    """The contents kernel of `ke_torch.kernels` in numpy."""
+    """The contents kernel of `ke_torch.hosting.kernels` in numpy."""
 
     def launch(self, name: str, _: int, __: int, *arguments: int) -> None:
         out, table, count, key_at, salt, group, elements = arguments
@@ -45,7 +46,7 @@ class FakeKernels:
 
 
 class FakeQueue:
-    """`ke_torch.queued.Queue` with the host as the device."""
+    """`ke_torch.hosting.queued.Queue` with the host as the device."""
 
     def __init__(self) -> None:
         self.kernels = FakeKernels()

@@ -4,9 +4,9 @@ import random
 import pytest
 import torch
 
-from ke_torch.compare import compare_one, tolerance_of
-from ke_torch.draws import TRANSFORMS, Draw, change_weights, role_of, transform
-from ke_torch.estimate import Series, estimate, median, quantile, student
+from ke_torch.judging.compare import compare_one, tolerance_of
+from ke_torch.judging.draws import TRANSFORMS, Draw, change_weights, role_of, transform
+from ke_torch.timing.estimate import Series, estimate, median, quantile, student
 
 F32 = tolerance_of(torch.float32, None, None)
 

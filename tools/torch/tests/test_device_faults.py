@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from ke_torch import judge as judging
-from ke_torch.client import HostClient
-from ke_torch.mailbox import DeviceFull
-from ke_torch.warm import Pool
+from ke_torch.boundary.mailbox import DeviceFull
+from ke_torch.judging.client import HostClient
+from ke_torch.judging.warm import Pool
 
 
 def full(*_: Any) -> Any:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from ke_torch.formats import FormatError, aten, backendbench, flashinfer, kernelbench, kernelbot
-from ke_torch.job import JobError, read_job
+from ke_torch.judging.job import JobError, read_job
 
 MODEL = "import torch\nclass Model(torch.nn.Module): pass\ndef get_inputs(): return []\ndef get_init_inputs(): return []\n"
 DEFINITION = {

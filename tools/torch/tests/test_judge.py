@@ -189,9 +189,8 @@ def test_nothing_is_left_when_a_judge_ends() -> None:
     # Other judges may run beside this test: what a living process stands in is theirs.
     used = {_cwd(p) for p in Path("/proc").glob("[0-9]*/cwd")}
     assert {p for p in Path("/tmp").glob("ke-host-*") if str(p) not in used} <= before
-    children = [
-        p for p in Path("/proc").glob("[0-9]*/cmdline") if b"ke_torch.zygote" in _read(p) and str(own.process.pid) in _parent(p)
-    ]
+    running = Path("/proc").glob("[0-9]*/cmdline")
+    children = [p for p in running if b"ke_torch.hosting.zygote" in _read(p) and str(own.process.pid) in _parent(p)]
     assert children == []
 
 

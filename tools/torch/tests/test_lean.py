@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from ke_torch import session as sessions
-from ke_torch.grade import grade
-from ke_torch.job import read_job
-from ke_torch.mailbox import DeviceFull
-from ke_torch.session import Pool, Session
-from ke_torch.verify import Verification
+from ke_torch.boundary.mailbox import DeviceFull
+from ke_torch.judging import session as sessions
+from ke_torch.judging.grade import grade
+from ke_torch.judging.job import read_job
+from ke_torch.judging.session import Pool, Session
+from ke_torch.judging.verify import Verification
 
 PROBLEM = """
 import torch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from driver import Driver, of
 
-from ke_torch.lacking import why_missing
+from ke_torch.judging.lacking import why_missing
 
 PROBLEM = """
 import torch

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from ke_torch import mailbox, wire
-from ke_torch.estimate import Launches, estimate_launches
+from ke_torch.boundary import mailbox, wire
+from ke_torch.timing.estimate import Launches, estimate_launches
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.complex64, torch.bool, torch.int64, torch.float8_e4m3fn])

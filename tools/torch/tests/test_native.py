@@ -137,8 +137,8 @@ BUILD = """
 import json, sys
 from pathlib import Path
 from ke_torch.compile.modules import Request, build
-from ke_torch.launch import Zygote, environment
-zygote = Zygote((), environment("cpu", 1, {}), ("ke_torch.host",))
+from ke_torch.judging.launch import Zygote, environment
+zygote = Zygote((), environment("cpu", 1, {}), ("ke_torch.hosting.host",))
 made = build(Request(sys.stdin.read(), "cpp", "", ("-O1",)), zygote, {"uid": 0}, 200, Path(sys.argv[1]))
 zygote.close()
 print(json.dumps({"cached": made.cached, "digest": made.digest, "bytes": len(made.data)}))

@@ -149,7 +149,7 @@ def test_counters_without_a_metric_or_a_permission(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logs: list[str], told: str, runs: int
 ) -> None:
     """ncu's part with a program that stands for it: what it logs is written by hand."""
-    from ke_torch.job import read_job
+    from ke_torch.judging.job import read_job
     from ke_torch.profile import __main__ as program
 
     (tmp_path / "out").mkdir()

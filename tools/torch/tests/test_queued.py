@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from ke_torch import batches
-from ke_torch import session as sessions
-from ke_torch.bench import baseline_names, baseline_start
-from ke_torch.draws import role_of
-from ke_torch.job import read_job
-from ke_torch.reference import Reference
-from ke_torch.replies import HostFailure
-from ke_torch.report import Bench
-from ke_torch.session import Pool, Session
-from ke_torch.thermal import Thermal
-from ke_torch.turns import Turns
+from ke_torch.judging import session as sessions
+from ke_torch.judging.draws import role_of
+from ke_torch.judging.job import read_job
+from ke_torch.judging.reference import Reference
+from ke_torch.judging.replies import HostFailure
+from ke_torch.judging.session import Pool, Session
+from ke_torch.timing import batches
+from ke_torch.timing.bench import baseline_names, baseline_start
+from ke_torch.timing.report import Bench
+from ke_torch.timing.thermal import Thermal
+from ke_torch.timing.turns import Turns
 
 PROBLEM = """
 import torch

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ke_torch.job import read_job
-from ke_torch.session import Pool, Session
-from ke_torch.verify import Verification
+from ke_torch.judging.job import read_job
+from ke_torch.judging.session import Pool, Session
+from ke_torch.judging.verify import Verification
 
 PROBLEM = """
 import torch

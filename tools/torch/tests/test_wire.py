@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from ke_torch import wire
-from ke_torch.tree import TreeError, decode, encode, outline
+from ke_torch.boundary import wire
+from ke_torch.boundary.tree import TreeError, decode, encode, outline
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import time
 import traceback
 from typing import Any
 
-from ..events import Emit, take_stdout
 from ..formats import FormatError
-from ..job import JobError
-from ..launch import LaunchError
+from ..judging.events import Emit, take_stdout
+from ..judging.job import JobError
+from ..judging.launch import LaunchError
 from .arch import ArchError
 from .client import Warm
 from .job import read_compile_job

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..launch import Zygote, environment
-from ..process import NO_MEMORY, SIGNALS, TEXT_CAP
-from ..replies import HostFailure
+from ..judging.launch import Zygote, environment
+from ..judging.process import NO_MEMORY, SIGNALS, TEXT_CAP
+from ..judging.replies import HostFailure
 from .frames import FrameError, Reader
 
 PROGRAM = "ke_torch.compile.worker"

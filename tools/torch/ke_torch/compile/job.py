@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..formats import Candidate, Problem
-from ..job import JobError, _text, read_candidate, read_problem
+from ..judging.job import JobError, _text, read_candidate, read_problem
 from .arch import Arch, parse_arch
 
 ABSTRACTIONS = ("triton", "cuda", "assembly")

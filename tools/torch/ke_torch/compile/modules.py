@@ -23,8 +23,8 @@ from typing import Any
 
 import torch
 
-from ..client import HostFailure
-from ..launch import Zygote
+from ..judging.client import HostFailure
+from ..judging.launch import Zygote
 from .build_task import ENTRY, SPACE, compiler_of
 from .client import LIMITS, run_worker
 from .resources import Diagnostic, parse_diagnostics

@@ -7,9 +7,9 @@ import re
 from dataclasses import asdict
 from typing import Any
 
-from ..client import HostFailure
-from ..events import Emit
 from ..formats import Workload
+from ..judging.client import HostFailure
+from ..judging.events import Emit
 from .client import LIMITS, Warm, run_worker
 from .inline import cuda_of_python, looks_like_python
 from .job import TYPES, CompileJob

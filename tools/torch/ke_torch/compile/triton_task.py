@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
+from ..boundary.tree import decode
+from ..boundary.wire import BY_NAME
 from ..formats import TensorSpec
-from ..provide import provide_inputs
-from ..subject import Subject, SubjectError, import_file, load_files, tensors_of
-from ..tree import decode
-from ..wire import BY_NAME
+from ..hosting.provide import provide_inputs
+from ..hosting.subject import Subject, SubjectError, import_file, load_files, tensors_of
 from .arch import parse_arch
 from .pretend import PretendedDevice, pretend_cuda, tensors_with_contents, tensors_without_contents
 from .record import Launch, Recorder, Unsupported, gpu_target, kernels_of
@@ -51,7 +51,7 @@ def _inputs(workload: dict[str, Any], maker: Subject | None, seed: int) -> tuple
 
 
 def _cast(value: Any, name: str | None) -> Any:
-    from ..subject import cast
+    from ..hosting.subject import cast
 
     return value if name is None else cast(value, getattr(torch, name))
 

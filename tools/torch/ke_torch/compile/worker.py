@@ -8,7 +8,7 @@ import os
 import traceback
 from typing import Any
 
-from .. import confine
+from ..hosting import confine
 from .frames import Writer
 
 FD_REQUEST, FD_FRAMES = 3, 4

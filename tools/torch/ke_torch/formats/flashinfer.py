@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..wire import BY_NAME
+from ..boundary.wire import BY_NAME
 from . import Candidate, FormatError, Problem, TensorSpec, Workload, require
 
 

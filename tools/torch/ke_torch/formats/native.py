@@ -15,7 +15,7 @@ _COMMENTS = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 def _wrapper(problem: Problem) -> tuple[str, str]:
     """The Python text, and the name that is called in it."""
-    head = "from ke_torch import native\n\n"
+    head = "from ke_torch.hosting import native\n\n"
     if problem.candidate_entry["kind"] == "module":
         return head + "ModelNew = native.module_class(__file__)\n", "ModelNew"
     if problem.format == "kernelbot":

@@ -17,12 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..building import built
-from ..events import Emit, take_stdout
+from ..compile.building import built
 from ..formats import FormatError
-from ..job import Job, JobError, read_job
-from ..launch import LaunchError
-from ..session import HostFailure, Pool, Session
+from ..judging.events import Emit, take_stdout
+from ..judging.job import Job, JobError, read_job
+from ..judging.launch import LaunchError
+from ..judging.session import HostFailure, Pool, Session
 from . import ncu
 from .preflight import find_ncu, preflight
 from .runner import Ran, lay, read, result, run

@@ -11,7 +11,7 @@ import os
 import resource
 import sys
 
-from ..confine import die_with_parent
+from ..hosting.confine import die_with_parent
 
 KINDS = (("file_bytes", resource.RLIMIT_FSIZE), ("cpu_seconds", resource.RLIMIT_CPU), ("address_space", resource.RLIMIT_AS),
          ("processes", resource.RLIMIT_NPROC))  # fmt: skip

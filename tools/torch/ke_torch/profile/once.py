@@ -18,10 +18,11 @@ from typing import Any
 
 import torch
 
-from .. import confine, wire
-from ..device import CpuDevice, CudaDevice, open_device
-from ..subject import Subject, SubjectError, cast, load_files, tensors_of
-from ..tree import decode
+from ..boundary import wire
+from ..boundary.tree import decode
+from ..hosting import confine
+from ..hosting.device import CpuDevice, CudaDevice, open_device
+from ..hosting.subject import Subject, SubjectError, cast, load_files, tensors_of
 
 WARM_CALLS = 3
 PLAIN_CALLS = 15

@@ -18,12 +18,12 @@ from typing import Any
 
 import torch
 
-from .. import wire
-from ..draws import Draw
-from ..job import Job
-from ..launch import environment
-from ..process import TEXT_CAP
-from ..session import CPU_ADDRESS_SPACE, LIMITS, Session
+from ..boundary import wire
+from ..judging.draws import Draw
+from ..judging.job import Job
+from ..judging.launch import environment
+from ..judging.process import TEXT_CAP
+from ..judging.session import CPU_ADDRESS_SPACE, LIMITS, Session
 
 MAX_FILE = 128 << 20
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .formats import Candidate, FormatError, Problem, aten, backendbench, flashinfer, kernelbench, kernelbot, native
+from ..formats import Candidate, FormatError, Problem, aten, backendbench, flashinfer, kernelbench, kernelbot, native
 
 MODES = ("verify", "benchmark", "evaluate", "grade", "describe")
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
+from ..formats import Workload
 from .client import HostClient
 from .draws import Draw, Role, cast_draw, describe_draw
 from .events import Emit
-from .formats import Workload
 from .job import Job
 from .launch import LaunchError
 from .replies import Answer, Call, HostFailure

@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 
+from ..boundary.mailbox import Box
+from ..judging.replies import Answer
+from ..judging.verify import judge_answer
 from .batches import DENSE, Place, Queued
 from .estimate import median
-from .mailbox import Box
-from .replies import Answer
-from .verify import judge_answer
 
 # Calls of a batch, at least; and of a candidate's answers how much more than it should be is read.
 LEAST, MORE = 2, 1 << 20

@@ -10,7 +10,7 @@ import signal
 import time
 from typing import Any
 
-from . import control
+from ..boundary import control
 from .launch import Zygote
 from .replies import HostFailure
 

@@ -13,15 +13,15 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import checks
-from .client import HostClient
-from .compare import Difference, compare
+from ..judging import checks
+from ..judging.client import HostClient
+from ..judging.compare import Difference, compare
+from ..judging.replies import Answer, Batch, Call, HostFailure
+from ..judging.session import Session
+from ..judging.verify import emit_wrong, judge_answer
 from .estimate import Launches, estimate_launches, median
-from .replies import Answer, Batch, Call, HostFailure
 from .report import Bench, report_queued
-from .session import Session
 from .thermal import Thermal
-from .verify import emit_wrong, judge_answer
 
 PROBE, MOST, LEAST_ROUNDS = 3, 24, 6
 BATCH_SECONDS, RING_BYTES, LAUNCHES = 0.003, 2 << 30, 700

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from .formats import FormatError, TensorSpec, Workload
-from .tree import encode
-from .wire import BY_NAME
+from ..boundary.tree import encode
+from ..boundary.wire import BY_NAME
+from ..formats import FormatError, TensorSpec, Workload
 
 REAL = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _SAMPLE = 1 << 16

@@ -61,5 +61,5 @@ def _provide(subject: Subject, request: dict[str, Any]) -> tuple[Any, dict[str, 
         return ([function(**given)], {}), {}
     if provider == "opinfo":
         # Seconds to import: the warm process has it already where the problem is an operator.
-        return importlib.import_module("ke_torch.opinfo").sample(**request["arguments"]), {}
+        return importlib.import_module("ke_torch.hosting.opinfo").sample(**request["arguments"]), {}
     raise SubjectError(f"unknown provider {provider}")

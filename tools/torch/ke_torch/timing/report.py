@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .draws import Draw, Role
+from ..formats import Workload
+from ..judging.draws import Draw, Role
+from ..judging.replies import Call
+from ..judging.session import Session
 from .estimate import Series, estimate, estimate_launches, half_width, median, quantile
-from .formats import Workload
-from .replies import Call
-from .session import Session
 
 if TYPE_CHECKING:
     from .batches import Place, Queued

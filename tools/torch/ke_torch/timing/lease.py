@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from .client import HostClient
-from .session import Session
+from ..judging.client import HostClient
+from ..judging.session import Session
 
 
 @contextmanager

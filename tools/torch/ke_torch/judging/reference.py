@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import torch
 
+from ..boundary.mailbox import DeviceFull
+from ..formats import Workload
 from . import checks
 from .client import HostClient
 from .compare import compare, tolerance_of
 from .draws import Draw, Role
-from .formats import Workload
-from .mailbox import DeviceFull
 from .replies import Answer, HostFailure
 from .session import Session
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from . import control
+from ..boundary import control
 from .answers import settled
 from .kernels import Kernels
 

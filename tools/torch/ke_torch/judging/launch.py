@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-PACKAGE = Path(__file__).resolve().parent.parent
+PACKAGE = Path(__file__).resolve().parents[2]
 _PASSED = (
     "LD_LIBRARY_PATH",
     "CUDA_VISIBLE_DEVICES",
@@ -88,7 +88,7 @@ class Zygote:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.channel = ours
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115
-        argv = [*sandbox, sys.executable, "-B", "-m", "ke_torch.zygote", str(theirs.fileno()), *preload]
+        argv = [*sandbox, sys.executable, "-B", "-m", "ke_torch.hosting.zygote", str(theirs.fileno()), *preload]
         self.process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from . import control, mailbox, wire
+from ..boundary import control, mailbox, wire
 from .launch import LaunchError, Zygote
 from .process import NO_MEMORY, HostProcess
 from .replies import Answer, Batch, Call, HostFailure

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from . import wire
+from ..boundary import wire
+from ..boundary.tree import outline
 from .compare import shape_text
 from .replies import Answer
-from .tree import outline
 
 _HINTS = (
     (wire.FLAG_SUBCLASS, "tensor_subclass", "the output is no plain torch.Tensor"),

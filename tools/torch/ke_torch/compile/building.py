@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 
-from .compile.modules import BuildError, MissingCompiler, Request, build
-from .events import Emit
-from .formats import FormatError
-from .formats.native import with_module
-from .job import Job
-from .replies import HostFailure
-from .warm import Pool
+from ..formats import FormatError
+from ..formats.native import with_module
+from ..judging.events import Emit
+from ..judging.job import Job
+from ..judging.replies import HostFailure
+from ..judging.warm import Pool
+from .modules import BuildError, MissingCompiler, Request, build
 
 
 def _architecture(device: str) -> str:

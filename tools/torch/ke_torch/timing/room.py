@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from ..judging.session import Session
 from .batches import RING_BYTES
 from .report import Bench
-from .session import Session
 
 # Of what is free; what a process takes for itself, and what comparing takes.
 SHARE, PROCESS_BYTES, COMPARE_BYTES = 0.9, 1 << 30, 6 << 30

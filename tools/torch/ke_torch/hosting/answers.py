@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from . import wire
+from ..boundary import wire
 
 _type, _isinstance, _id = type, isinstance, id
 _contiguous = torch.Tensor.contiguous

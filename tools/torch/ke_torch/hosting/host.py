@@ -15,7 +15,9 @@ from typing import Any
 
 import torch
 
-from . import confine, control, mailbox, wire
+from ..boundary import control, mailbox, wire
+from ..boundary.tree import decode, encode
+from . import confine
 from .answers import Flattened, places, plain, probe, settled
 from .contents import Contents
 from .device import CpuDevice, CudaDevice, open_device, poison, precision_flags
@@ -25,7 +27,6 @@ from .pristine import Pristine
 from .provide import provide_inputs
 from .queued import Ring
 from .subject import Subject, SubjectError, cast, load_files, tensors_of
-from .tree import decode, encode
 
 FD_CONTROL, FD_INPUTS, FD_OUTPUTS = 3, 4, 5
 _sleep, _write_tensors = time.sleep, wire.write_tensors
@@ -366,7 +367,7 @@ def run(request: dict[str, Any], folder: str) -> int:
 
 def main() -> int:
     """A host is forked by the zygote; started by hand it has nothing to talk to."""
-    print("ke_torch.host is started by ke_torch.judge and has no use of its own", file=sys.stderr)
+    print("ke_torch.hosting.host is started by ke_torch.judge and has no use of its own", file=sys.stderr)
     return 2
 
 

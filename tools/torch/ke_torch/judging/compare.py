@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from .wire import dtype_name
+from ..boundary.wire import dtype_name
 
 # Relative to each element, and to the root mean square of the answer. bf16 and tf32 arithmetic fail on float32.
 TOLERANCE: dict[torch.dtype, tuple[float, float]] = {

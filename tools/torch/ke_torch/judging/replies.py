@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from . import wire
+from ..boundary import wire
 
 if TYPE_CHECKING:
     from .client import HostClient

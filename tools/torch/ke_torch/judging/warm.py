@@ -152,11 +152,11 @@ class Pool:
         # The operators' samples come from a process that sees no device: importing their database may touch one.
         device = "cpu" if kind == "samples" else device
         extra_modules = (
-            ["ke_torch.opinfo"] if kind == "samples" else ["torch.fx.experimental.symbolic_shapes"] if job.backward else []
+            ["ke_torch.hosting.opinfo"] if kind == "samples" else ["torch.fx.experimental.symbolic_shapes"] if job.backward else []
         )
         if kind == "trusted" and "compile" in job.baselines and job.mode in ("benchmark", "evaluate"):
             extra_modules += COMPILER
-        preload = (*(job.preload if kind != "samples" else ()), "ke_torch.host", *extra_modules)
+        preload = (*(job.preload if kind != "samples" else ()), "ke_torch.hosting.host", *extra_modules)
         sandbox = job.sandbox if kind == "candidate" or not job.trusted_sandbox else job.trusted_sandbox
         key = (kind, device, sandbox, job.threads, preload, job.cache_folder if kind == "trusted" else None)
         found = self._zygotes.get(key)

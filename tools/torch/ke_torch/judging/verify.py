@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import torch
 
+from ..formats import Workload
 from . import checks
 from .client import HostClient
 from .compare import Difference, compare
 from .draws import TRANSFORMS, Draw, Role, change_weights, role_of, transform
-from .formats import Workload
 from .reference import Reference, Truth
 from .replies import Answer, HostFailure
 from .session import Session

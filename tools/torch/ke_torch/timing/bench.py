@@ -12,23 +12,24 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from . import batches, checks
-from .client import HostClient
-from .compare import Difference, compare
-from .draws import role_of
+from ..formats import Workload
+from ..judging import checks
+from ..judging.client import HostClient
+from ..judging.compare import Difference, compare
+from ..judging.draws import role_of
+from ..judging.job import Job
+from ..judging.lacking import LeftOut, why_missing
+from ..judging.reference import Reference, Truth
+from ..judging.replies import Answer, Call, HostFailure
+from ..judging.session import LaunchError, Session
+from ..judging.verify import emit_wrong, judge_answer
+from . import batches
 from .estimate import Series, estimate
-from .formats import Workload
-from .job import Job
-from .lacking import LeftOut, why_missing
 from .lease import keep_off, lease, own_processor
-from .reference import Reference, Truth
-from .replies import Answer, Call, HostFailure
 from .report import CANDIDATE, CONTROL, MAIN, Bench, report
 from .room import in_turns, together
-from .session import LaunchError, Session
 from .thermal import Thermal
 from .turns import Turns
-from .verify import emit_wrong, judge_answer
 
 DRAWS = 4
 # Launches of the candidate, and of the baseline, on a device.

@@ -169,7 +169,7 @@ class Zygote:
             if os.path.isdir(f"{cache}/override"):
                 os.environ.update({"TRITON_KERNEL_OVERRIDE": "1", "TRITON_OVERRIDE_DIR": f"{cache}/override"})
             tempfile.tempdir = folder
-            program = importlib.import_module(str(request.get("program", "ke_torch.host")))
+            program = importlib.import_module(str(request.get("program", "ke_torch.hosting.host")))
             code = program.run(request, folder)
         except BaseException as error:
             with contextlib.suppress(Exception):
@@ -214,7 +214,7 @@ class Zygote:
 
 
 def main() -> int:
-    """``python -m ke_torch.zygote FD MODULE…``: descriptor of the channel, and what to import beforehand."""
+    """``python -m ke_torch.hosting.zygote FD MODULE…``: descriptor of the channel, and what to import beforehand."""
     channel = socket.socket(fileno=int(sys.argv[1]))
     confine.die_with_parent()
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

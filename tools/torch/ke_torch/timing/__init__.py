@@ -1,0 +1,1 @@
+"""How fast: measurements by the judge, their intervals and their report."""
