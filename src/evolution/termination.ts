@@ -1,5 +1,6 @@
 import type { Budget, Node, Spent } from "../domain/run.ts";
 import type { BudgetLeft } from "../domain/services.ts";
+import { counted } from "../platform/text.ts";
 
 /** What the run has against each bound, for the decision to stop. */
 export interface Standing {
@@ -35,7 +36,8 @@ export function stopReason(budget: Budget, { spent, best }: Standing): string | 
   ) {
     return `roofline reached: ${((best.roofline ?? 0) * 100).toFixed(0)} % of ${(budget.roofline * 100).toFixed(0)} % wanted`;
   }
-  if (budget.nodes !== undefined && spent.nodes >= budget.nodes) return `budget spent: ${spent.nodes} nodes`;
+  if (budget.nodes !== undefined && spent.nodes >= budget.nodes)
+    return `budget spent: ${counted(spent.nodes, "node")}`;
   if (budget.seconds !== undefined && spent.seconds >= budget.seconds) {
     return `budget spent: ${spent.seconds.toFixed(0)} s of ${budget.seconds} s`;
   }
@@ -49,7 +51,7 @@ export function stopReason(budget: Budget, { spent, best }: Standing): string | 
     return `budget spent: cost ${spent.cost.toFixed(4)} of ${budget.cost}`;
   }
   if (budget.stall !== undefined && spent.since_best >= budget.stall) {
-    return `stalled: ${spent.since_best} nodes without a better one`;
+    return `stalled: ${counted(spent.since_best, "node")} without a better one`;
   }
   return null;
 }

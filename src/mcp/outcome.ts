@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type EvaluationRecord, type Job, knowledgeAddedSchema, type Services } from "../domain/index.ts";
+import { counted } from "../platform/text.ts";
 import { handleFields, type ToolResult } from "./define.ts";
 import { handleOf, isEnded, jobResult, runningText } from "./jobs.ts";
 import {
@@ -203,7 +204,7 @@ function addOutcome(job: Job): ToolResult<Outcome> {
     text: [
       unchanged
         ? `already there: ${first}`
-        : `added ${documents.length} document${documents.length === 1 ? "" : "s"}, ${sections} sections${pages === undefined ? "" : `, ${pages} pages`}: ${documents.slice(0, 5).join(", ")}${documents.length > 5 ? ", …" : ""}`,
+        : `added ${counted(documents.length, "document")}, ${counted(sections, "section")}${pages === undefined ? "" : `, ${counted(pages, "page")}`}: ${documents.slice(0, 5).join(", ")}${documents.length > 5 ? ", …" : ""}`,
       `in ${folder}`,
       ...(bottleneck === undefined ? [] : [`bottleneck: ${bottleneck}`]),
       ...notes,

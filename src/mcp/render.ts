@@ -6,6 +6,7 @@ import {
   type Speedup,
   verdictSchema,
 } from "../domain/index.ts";
+import { counted } from "../platform/text.ts";
 
 /** A speedup in words: `3.21x [3.15, 3.27]`, with what it lacks to be credited. */
 export function speedupText(speedup: Speedup): string {
@@ -245,7 +246,7 @@ export function overviewText(overview: RunOverview): string {
       .join(", ") || "unbounded";
   return [
     `run ${shown.run}: ${shown.problem} on ${shown.target}, ${shown.state}${shown.stop_reason === undefined ? "" : ` (${shown.stop_reason})`}`,
-    `${shown.nodes} nodes, ${shown.passed} passed; spent ${pairs(shown.spent)}; left ${pairs(shown.left)}`,
+    `${counted(shown.nodes, "node")}, ${shown.passed} passed; spent ${pairs(shown.spent)}; left ${pairs(shown.left)}`,
     shown.best === null
       ? "no credited speedup yet"
       : `best: step ${shown.best.step}, ${shown.best.speedup ?? ""} (node ${shown.best.node})`,

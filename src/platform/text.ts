@@ -8,3 +8,8 @@ export function plainText(text: string, limit: number): string {
     ? clean
     : `${clean.slice(0, limit)}\n… (${clean.length - limit} more characters)`;
 }
+
+/** `1 node`, `2 nodes`: a count with its noun, whose plural is regular unless given. */
+export function counted(count: number, noun: string, plural = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : plural}`;
+}

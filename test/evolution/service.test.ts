@@ -112,7 +112,7 @@ describe("draft phase", () => {
     const overview = await world.evolution.prepare(run.id, context);
     expect(overview).toMatchObject({
       nodes: 1,
-      run: { state: "finished", stop_reason: "budget spent: 1 nodes" },
+      run: { state: "finished", stop_reason: "budget spent: 1 node" },
     });
     await expect(world.evolution.next(run.id, "a")).rejects.toMatchObject({ code: "budget_spent" });
   });

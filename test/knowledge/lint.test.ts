@@ -41,6 +41,23 @@ test("a document as it should be has no issues", async () => {
   expect(report).toMatchObject({ documents: 2, snippets: { compiled: 1, skipped: 0 } });
 });
 
+test("what a run taught has its evaluation for a source, in one's own documents only", async () => {
+  const url = "https://example.com/guide";
+  put("nvidia/a.md", page("x").replace(url, "somewhere"));
+  put(
+    "nvidia/b.md",
+    page("y", { title: "B" })
+      .replace(/^( *- title: ).*$/m, "$1run run_1a, evaluation eval_2-b, a device")
+      .replace(url, "none"),
+  );
+  const own: DocumentRoot = { path: home, layout: "targets", trusted: false };
+  const found = await lintDocuments([own], specsOf({ nvidia: [], amd: [] }), { compile: false }, work());
+  expect(found.issues.map(({ file, level, rule }) => [file.slice(-4), level, rule])).toEqual([
+    ["a.md", "warning", "sources"],
+  ]);
+  expect((await lint()).issues.filter((issue) => issue.level === "error")).toHaveLength(2);
+});
+
 test("front matter, targets, sources and titles are checked, with lines", async () => {
   put("nvidia/a.md", "# nothing\n");
   put("nvidia/b.md", page("x", { kind: "memories" }));

@@ -8,6 +8,7 @@ import { figure } from "../../evolution/operator/format.ts";
 import { leftText } from "../../evolution/operator/prompt.ts";
 import { paceOf, usedShare } from "../../evolution/pace.ts";
 import { randomFrom } from "../../evolution/random.ts";
+import { counted } from "../../platform/text.ts";
 import { Arms } from "./arms.ts";
 import { rewrite } from "./configuration.ts";
 import { follow } from "./follow.ts";
@@ -204,7 +205,7 @@ function progressOf(overview: RunOverview, generation: number, share: number, no
   const left = leftText(overview.left);
   const parts = [
     `generation ${generation}`,
-    `${overview.nodes} evaluations`,
+    counted(overview.nodes, "evaluation"),
     found,
     left === "" ? "" : `${left} left`,
     now,

@@ -12,6 +12,7 @@ import type {
 import { figure } from "../../evolution/operator/format.ts";
 import { leftText } from "../../evolution/operator/prompt.ts";
 import { usedShare } from "../../evolution/pace.ts";
+import { counted } from "../../platform/text.ts";
 import { Bandit, rewardOf } from "./bandit.ts";
 import { Chat } from "./chat.ts";
 import { ModelFailure } from "./failure.ts";
@@ -250,7 +251,7 @@ class Session {
         : `best ${figure(speedup.ratio)}× [${figure(speedup.low)}, ${figure(speedup.high)}] over ${speedup.baseline}`;
     const bounds = leftText(left);
     this.#share = Math.max(this.#share, Math.min(1, usedShare(run.budget, left)));
-    const parts = [`${nodes} evaluations`, found, bounds === "" ? "" : `${bounds} left`, now];
+    const parts = [counted(nodes, "evaluation"), found, bounds === "" ? "" : `${bounds} left`, now];
     this.#outer.report({
       progress: this.#share,
       total: 1,

@@ -3,6 +3,7 @@ import { pathToFileURL } from "node:url";
 import type { Command } from "commander";
 import { z } from "zod";
 import { type EvaluationRecord, evaluationRecordSchema } from "../../domain/index.ts";
+import { counted } from "../../platform/text.ts";
 import { numberFrom } from "../numbers.ts";
 import { EXIT, fail, ProgressLine, print, printJson } from "../output.ts";
 import { ToolClient } from "../tool-client.ts";
@@ -75,7 +76,7 @@ async function runDemo(options: Options, progress: ProgressLine): Promise<number
     if (options.json === true) printJson({ run, overview, record, files });
     else {
       const { nodes = 0, seconds = 0 } = overview?.spent ?? {};
-      print(`\n${nodes} kernels in ${seconds.toFixed(0)} s (run ${run}); the best one:`);
+      print(`\n${counted(nodes, "kernel")} in ${seconds.toFixed(0)} s (run ${run}); the best one:`);
       print(
         record === null
           ? "  none earned a credited speedup: is the machine busy? Try again with a longer --seconds"

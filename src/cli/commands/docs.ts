@@ -12,6 +12,7 @@ import {
   OP_FAMILIES,
   quotation,
 } from "../../domain/index.ts";
+import { counted } from "../../platform/text.ts";
 import { withServices } from "../context.ts";
 import { wholeFrom } from "../numbers.ts";
 import { EXIT, print, printJson } from "../output.ts";
@@ -134,7 +135,9 @@ function list(group: Command): void {
         );
         progress.end();
         if (options.json === true) printJson(all);
-        else for (const one of all) print(`${one.id}  ${one.title}  [${one.kind}, ${one.sections} sections]`);
+        else
+          for (const one of all)
+            print(`${one.id}  ${one.title}  [${one.kind}, ${counted(one.sections, "section")}]`);
       }),
     );
 }
@@ -213,7 +216,7 @@ function add(group: Command): void {
           print(
             added.unchanged
               ? "already there"
-              : `added ${added.documents.length} documents, ${added.sections} sections`,
+              : `added ${counted(added.documents.length, "document")}, ${counted(added.sections, "section")}`,
           );
           for (const id of added.documents) print(`  ${id}`);
           if (added.bottleneck !== undefined) print(`bottleneck: ${added.bottleneck}`);
@@ -253,7 +256,7 @@ function rebuild(group: Command): void {
           return;
         }
         print(
-          `${status.documents} documents, ${status.sections} sections, ${(status.bytes / 2 ** 20).toFixed(1)} MiB, ${status.build_seconds.toFixed(1)} s; embedder ${status.embedder}, vectors ${status.vectors}`,
+          `${counted(status.documents, "document")}, ${counted(status.sections, "section")}, ${(status.bytes / 2 ** 20).toFixed(1)} MiB, ${status.build_seconds.toFixed(1)} s; embedder ${status.embedder}, vectors ${status.vectors}`,
         );
         for (const { file, message } of status.problems) print(`${file}: ${message}`);
         for (const note of status.notes) print(note);

@@ -1,4 +1,5 @@
 import type { RunOverview } from "../../domain/services.ts";
+import { counted } from "../../platform/text.ts";
 import { figure, secondsText, speedupText } from "../operator/format.ts";
 import type { ReportModel } from "./model.ts";
 
@@ -7,7 +8,7 @@ function side(name: string, overview: RunOverview): string {
   const { best, spent } = overview;
   const found = best?.speedup === undefined ? "no credited speedup" : speedupText(best.speedup);
   const costs = [
-    `${spent.nodes} evaluations`,
+    counted(spent.nodes, "evaluation"),
     `${secondsText(spent.device_seconds)} of device time`,
     ...(spent.tokens > 0 ? [`${spent.tokens} tokens`] : []),
     ...(spent.cost > 0 ? [`cost ${figure(spent.cost)}`] : []),

@@ -1,4 +1,5 @@
 import type { Node } from "../../domain/run.ts";
+import { counted } from "../../platform/text.ts";
 import { diffLines } from "../diff.ts";
 import { durationText, figure, outcomeText, secondsText, speedupText } from "../operator/format.ts";
 import { visible } from "../operator/quote.ts";
@@ -102,7 +103,7 @@ export function reportMarkdown(model: ReportModel): string {
   const main = overallSpeedups(model);
   out.push(
     best === undefined || main.length === 0
-      ? `No node was credited with a speedup (${overview.nodes} nodes, ${overview.passed} passed).`
+      ? `No node was credited with a speedup (${counted(overview.nodes, "node")}, ${overview.passed} passed).`
       : `**${main.map(speedupText).join("; ")}** (95 % intervals)${best.node.roofline === undefined ? "" : `, ${figure(best.node.roofline * 100)} % of the roofline`}.`,
   );
   const budget = [

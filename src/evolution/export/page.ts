@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { counted } from "../../platform/text.ts";
 import { figure, secondsText } from "../operator/format.ts";
 import { fitnessChart } from "./charts/fitness.ts";
 import { markPath } from "./charts/frame.ts";
@@ -62,7 +63,7 @@ function hero(model: ReportModel): Markup {
   const speedups = overallSpeedups(model);
   const main = speedups[0];
   if (best === undefined || main === undefined) {
-    return html`<section class="hero"><div><div class="big none">No credited speedup</div><p class="ci">${model.overview.nodes} nodes, ${model.overview.passed} passed.</p></div></section>`;
+    return html`<section class="hero"><div><div class="big none">No credited speedup</div><p class="ci">${counted(model.overview.nodes, "node")}, ${model.overview.passed} passed.</p></div></section>`;
   }
   const scale = intervalScale(speedups, 420);
   const rows = speedups.map(
@@ -111,7 +112,7 @@ function notes(model: ReportModel): Markup {
     lines.push("This problem is degenerate: a null candidate passes it, so no speedup is credited.");
   if (model.nodes.length < overview.nodes) {
     lines.push(
-      `Shown are ${model.nodes.length} of ${overview.nodes} nodes: all improvements, the best lineage, the best of the rest and a regular sample.`,
+      `Shown are ${model.nodes.length} of ${counted(overview.nodes, "node")}: all improvements, the best lineage, the best of the rest and a regular sample.`,
     );
   }
   if (overview.run.state === "open") lines.push("The run is still open: this is a snapshot.");

@@ -1,3 +1,4 @@
+import { counted } from "../../platform/text.ts";
 import { diffLines, type Hunk } from "../diff.ts";
 import { durationText, figure, outcomeText } from "../operator/format.ts";
 import { visible } from "../operator/quote.ts";
@@ -116,7 +117,7 @@ export function allNodes(model: ReportModel): Markup {
     const count = model.nodes.filter((entry) => entry.outcome === outcome).length;
     return count === 0 ? [] : [{ outcome, count }];
   });
-  return html`<section class="screen"><details id="all"><summary>All ${model.nodes.length} nodes as a table</summary>
+  return html`<section class="screen"><details id="all"><summary>All ${counted(model.nodes.length, "node")} as a table</summary>
 <div class="row"><button type="button" data-show="all" aria-pressed="true">all</button>${counts.map(({ outcome, count }) => html`<button type="button" data-show="${outcome}" aria-pressed="false">${OUTCOMES[outcome].label} ${count}</button>`)}</div>
 <div class="wide"><table class="grid"><thead><tr><th class="n">step</th><th>operator</th><th>verdict</th><th>result</th><th>rationale</th></tr></thead><tbody>${model.nodes.map(
     (entry, index) =>

@@ -3,6 +3,7 @@ import type { Problem } from "../../domain/problem.ts";
 import type { Claim, MemoryMode, Run } from "../../domain/run.ts";
 import type { BudgetLeft } from "../../domain/services.ts";
 import type { TargetSpec } from "../../domain/target.ts";
+import { counted } from "../../platform/text.ts";
 import { contractText, hardwareText, problemText } from "./contract.ts";
 import { figure, outcomeText, secondsText } from "./format.ts";
 import { diagnosisFor, memoryReport, type ParentContext } from "./memory.ts";
@@ -200,13 +201,13 @@ function documentsText(documents: readonly RetrievedDocument[], tokens: number):
 /** `12 nodes, 3 min 5 s, 40 s of device time, 8 nodes to a stall`; empty when nothing bounds the run. */
 export function leftText(left: BudgetLeft): string {
   const parts: string[] = [];
-  if (left.nodes !== undefined) parts.push(`${left.nodes} nodes`);
+  if (left.nodes !== undefined) parts.push(counted(left.nodes, "node"));
   if (left.seconds !== undefined) parts.push(secondsText(left.seconds));
   if (left.device_seconds !== undefined) parts.push(`${secondsText(left.device_seconds)} of device time`);
   if (left.tokens !== undefined) parts.push(`${left.tokens} tokens`);
   if (left.cost !== undefined) parts.push(`cost ${figure(left.cost)}`);
   if (left.stall !== undefined)
-    parts.push(`${left.stall} nodes without a gain until the run counts as stalled`);
+    parts.push(`${counted(left.stall, "node")} without a gain until the run counts as stalled`);
   return parts.join(", ");
 }
 

@@ -16,6 +16,7 @@ import { SectionTwins } from "./duplicates.ts";
 import { SnippetCompiler, snippetsOf } from "./snippets.ts";
 
 const MAX_SECTION_WORDS = 700;
+const OWN_RUN = /^run run_\w+, evaluation eval_[\w-]+/;
 const URL = /^https?:\/\/[^\s]+\.[^\s]+$/;
 
 /** What one document is checked against. */
@@ -37,6 +38,8 @@ function checkMatter({ source, document, specs, report }: Place): void {
   }
   if (matter.sources.length === 0) report(1, "sources", "names no source");
   for (const one of matter.sources) {
+    // What a run of this server taught has its evaluation for a source.
+    if (!source.trusted && OWN_RUN.test(one.title)) continue;
     if (one.url === undefined || !URL.test(one.url)) {
       report(
         1,
