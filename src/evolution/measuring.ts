@@ -3,7 +3,7 @@ import type { WorkContext } from "../domain/job.ts";
 import type { Problem } from "../domain/problem.ts";
 import type { Node, Run } from "../domain/run.ts";
 import type { EvolutionDependencies } from "./dependencies.ts";
-import { deviceSeconds, overallSpeedup } from "./node-from-record.ts";
+import { deviceSeconds, fitnessOf, overallSpeedup } from "./node-from-record.ts";
 import { duplicateKey } from "./normalise.ts";
 import { errorSignature } from "./operator/signature.ts";
 import { paceOf } from "./pace.ts";
@@ -46,8 +46,8 @@ export class Measuring {
   }
 
   /**
-   * The record of a source, and the device seconds that it took: after a screening that left it a contender, those of both
-   * measurements. Of a failure also its signature.
+   * The record of a source, and the device seconds of all its measurements: a screening, if it is left a contender a full one, and
+   * if that makes it the best by less than is certain a second, which then counts. Of a failure also its signature.
    */
   async measure(input: MeasureInput, context: WorkContext): Promise<Measured> {
     const measured = this.#charged(input, await this.#measure(input, context));
@@ -91,7 +91,17 @@ export class Measuring {
       { stages, benchmark_seconds: full },
       context,
     );
-    return { record, seconds: spent + deviceSeconds(record) };
+    spent += deviceSeconds(record);
+    if (input.best === null || !barelyBeats(record, input.best, run.baseline))
+      return { record, seconds: spent };
+    // The highest of many uncertain figures is too high: a second measurement, which nothing has chosen, is the one that counts.
+    const again = await this.#deps.evaluations.evaluate(
+      candidate,
+      { stages, benchmark_seconds: full, use_cache: false },
+      context,
+    );
+    spent += deviceSeconds(again);
+    return { record: again.status === "infrastructure_error" ? record : again, seconds: spent };
   }
 
   /** Tuned children inherit the diagnosis of their structure, so only others are profiled, where the target can. */
@@ -101,6 +111,13 @@ export class Measuring {
     const status = await this.#deps.targets.status(run.target);
     return status.capabilities.profile ? [...stages, "profile"] : stages;
   }
+}
+
+/** Whether a candidate would be the best node by a figure whose interval meets that of the best so far. */
+function barelyBeats(record: EvaluationRecord, best: Node, baseline: string): boolean {
+  const speedup = overallSpeedup(record, baseline);
+  if (speedup === undefined || fitnessOf(record, baseline) <= best.fitness) return false;
+  return speedup.low <= (best.speedup?.high ?? best.fitness);
 }
 
 /** Whether a short measurement leaves it open that a candidate is faster than the best node. */

@@ -270,9 +270,29 @@ describe("submit", () => {
     await submit(world, run.id, "return 3.0;", lengths);
     await submit(world, run.id, "return 2.0;", lengths);
     const best = await submit(world, run.id, "return 3.01;", lengths);
-    expect(world.evaluations.calls.map((call) => call.options.benchmark_seconds)).toEqual([8, 2, 2, 8]);
-    // Two measurements of a second, each verified for a tenth before.
-    expect(best.node.device_seconds).toBeCloseTo(2.2);
+    // A contender by less than is certain is measured once more.
+    expect(world.evaluations.calls.map((call) => call.options.benchmark_seconds)).toEqual([8, 2, 2, 8, 8]);
+    // Three measurements of a second, each verified for a tenth before.
+    expect(best.node.device_seconds).toBeCloseTo(3.3);
+  });
+
+  it("takes the second figure where the first makes a node the best by less than is certain", async () => {
+    const figures = [3, 3.05, 2.9, 3.2, 3.02, 3.04];
+    await using world = new World(() => ({ ratio: figures.shift() ?? 0 }));
+    const run = await world.evolution.start({ problem: "scale", target: "cpu-test", budget: { nodes: 9 } });
+    const fitness: number[] = [];
+    // Measured once; twice, the second time slower; once, being far above; twice again, and the best at last.
+    for (const name of ["1", "2", "4"])
+      fitness.push((await submit(world, run.id, `return ${name};`)).node.fitness);
+    expect(fitness).toEqual([3, 2.9, 3.2]);
+    expect((await world.evolution.get(run.id)).best?.fitness).toBe(3.2);
+    expect(world.evaluations.calls.map((call) => call.options.use_cache)).toEqual([
+      undefined,
+      undefined,
+      false,
+      undefined,
+    ]);
+    expect((await submit(world, run.id, "return 8;")).node.fitness).toBe(3.02);
   });
 });
 
