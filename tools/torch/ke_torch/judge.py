@@ -26,7 +26,7 @@ from .judging.verify import Verification
 def _run(job: Job, pool: Pool, emit: Emit) -> None:
     from .judging.grade import grade
     from .judging.inspection import inspect_candidate
-    from .timing.bench import LAUNCHES, Benchmark, launches_for, prestart
+    from .timing.bench import Benchmark, launches_for, prestart
 
     ready = built(job, pool, emit)
     if ready is None:
@@ -42,7 +42,7 @@ def _run(job: Job, pool: Pool, emit: Emit) -> None:
             with session.phase("grade"):
                 grade(session)
             return
-        passed, candidate, launches = True, None, LAUNCHES
+        passed, candidate, launches = True, None, launches_for(job, [])
         if job.mode in ("verify", "evaluate"):
             with session.phase("verify"):
                 verification = Verification(session)

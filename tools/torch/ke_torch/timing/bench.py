@@ -34,6 +34,8 @@ from .turns import Turns
 DRAWS = 4
 # Launches of the candidate, and of the baseline, on a device.
 LAUNCHES = 5
+# A budget, seconds, in which starting processes takes longer than timing.
+HURRY = 1.0
 SMALL_DRAWS, SMALL_ANSWERS = 256 << 20, 32 << 20
 LEAST_ROUNDS, TAKEN, SHARE_OF_CHECKS = 5, 0.2, 0.3
 
@@ -43,8 +45,10 @@ class Stop(Exception):
 
 
 def launches_for(job: Job, calls_ns: Sequence[int]) -> int:
-    """How many launches, by how long the verified calls took at least: those of long calls hardly differ."""
-    return batches.FEW if job.device != "cpu" and calls_ns and max(calls_ns) > 1.5 * batches.LONG_NS else LAUNCHES
+    """How many launches, by how long the verified calls took at least: those of long calls hardly differ, and in a hurry a wider
+    interval has to do."""
+    few = job.budget_seconds <= HURRY or (len(calls_ns) > 0 and max(calls_ns) > 1.5 * batches.LONG_NS)
+    return batches.FEW if job.device != "cpu" and few else LAUNCHES
 
 
 def baseline_names(job: Job, launches: int = LAUNCHES) -> list[str]:
