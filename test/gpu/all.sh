@@ -44,7 +44,9 @@ case $part in
   right)
     step 150 aten-reference aten --reference --samples 3 --jobs 4 --seconds 135 --resume
     step 60 aten-candidates aten --candidates $here/candidates/aten --samples 3 --jobs 4 --seconds 50 --resume
-    step 380 kernelbench-model kernelbench --path "$bench" --model-itself --jobs 4 --seconds 350 --case-seconds 60 --resume
+    step 230 kernelbench-model kernelbench --path "$bench" --model-itself --largest 2.5 --jobs 4 --seconds 205 --case-seconds 60 --resume
+    # What is larger needs the device for itself.
+    step 150 kernelbench-model kernelbench --path "$bench" --model-itself --jobs 1 --seconds 130 --case-seconds 60 --resume
     ;;
   times)
     candidates 590 kernelbench-candidates

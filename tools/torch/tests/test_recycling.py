@@ -102,3 +102,11 @@ def test_a_host_that_has_used_its_time_is_not_kept(pool: Pool) -> None:
     # The same problem again: what is kept for it has too little left for another job.
     again, _ = verify(pool, problem(3, spin), limits={"cpu_seconds": 8})
     assert not again & worn
+
+
+def test_hosts_that_wait_can_be_ended(pool: Pool) -> None:
+    first, _ = verify(pool, problem(2))
+    pool.forget()
+    pool.end_spare()
+    then, _ = verify(pool, problem(3))
+    assert not first & then and pool.left == []

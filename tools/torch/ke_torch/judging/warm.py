@@ -26,8 +26,8 @@ COMPILER = [
     "torch._inductor.kernel.mm",
     "torch._inductor.codegen.cuda_combined_scheduling",
 ]
-# The most hosts that wait for a problem.
-MOST_SPARE = 14
+# The most hosts that wait for a problem: on a device each takes half a gigabyte of it.
+MOST_SPARE = 8
 
 
 @dataclass
@@ -133,6 +133,12 @@ class Pool:
             self._spare, old = kept[-MOST_SPARE:], kept[:-MOST_SPARE]
         end_all([*old, *(h for h in hosts if h not in good)])
 
+    def end_spare(self) -> None:
+        """Ends the hosts that wait."""
+        with self._lock:
+            waiting, self._spare = self._spare, []
+        end_all(waiting)
+
     def spare(self, zygote: Zygote, request: dict[str, Any]) -> HostClient | None:
         """A host that was let go of, started from this process with this request."""
         key = start_key(request)
@@ -181,8 +187,8 @@ class Pool:
         """Ends all."""
         if self._warm is not None:
             self._warm.close()
-        end_all(self._spare)
-        self._warm, self._spare = None, []
+        self.end_spare()
+        self._warm = None
         for zygote in self._zygotes.values():
             zygote.close()
         self._zygotes.clear()

@@ -163,6 +163,7 @@ class Benchmark:
         for host in (*self.running, self.reference.eager, self.reference.oracle):
             if host is not None and not host.closed:
                 session.rest(host, inputs=True)
+        session.pool.end_spare()
         if together(session, m, 2 * self.wanted + others):
             return False
         self.wanted = min(self.wanted, batches.FEW)
