@@ -90,6 +90,9 @@ def outcome(events: list[Event]) -> dict[str, Any]:
         row["flags"] = event["flags"]
         for baseline in event["baselines"]:
             row[baseline["name"]] = {key: baseline[key] for key in ("ratio", "low", "high", "timing")}
+    for event in of(events, "device"):
+        if event.get("not_reused"):
+            row["not_reused"] = event["not_reused"]
     missing = [f"{e['what']}: {e['reason']}"[-300:] for e in of(events, "missing")]
     if missing:
         row["missing"] = missing

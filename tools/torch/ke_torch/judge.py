@@ -61,7 +61,8 @@ def _run(job: Job, pool: Pool, emit: Emit) -> None:
                 candidate = None
             Benchmark(session, candidate, launches).run()
         emit("device", device=session.device, missing=session.missing, sandbox="full" if job.sandbox else "limited",
-             confinement=session.confinement, torch=torch.__version__)  # fmt: skip
+             confinement=session.confinement, torch=torch.__version__,
+             not_reused=sorted({what for left in pool.left for what in left})[:16])  # fmt: skip
     finally:
         session.end()
         emit("seconds", **{name.replace(" ", "_"): round(value, 4) for name, value in sorted(session.seconds.items())})

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from driver import Driver, of
 
 from ke_torch.judging.job import read_job
 from ke_torch.judging.session import Pool, Session
@@ -110,3 +111,15 @@ def test_hosts_that_wait_can_be_ended(pool: Pool) -> None:
     pool.end_spare()
     then, _ = verify(pool, problem(3))
     assert not first & then and pool.left == []
+
+
+def test_why_processes_were_not_used_again_is_told(judge: Driver) -> None:
+    def ask(source: str) -> dict[str, Any]:
+        candidate = {"source": source, "entry": "Model"}
+        events = judge.ask({"mode": "verify", "problem": {"format": "kernelbench", "source": source}, "candidate": candidate})
+        (found,) = of(events, "device")
+        return found
+
+    ask(problem(2, "import os; os.environ['MARK'] = '1'"))
+    assert ask(problem(3))["not_reused"] == ["environment"]
+    assert ask(problem(4))["not_reused"] == []
