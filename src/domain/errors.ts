@@ -29,6 +29,11 @@ export class KernelEvolveError extends Error {
   }
 }
 
+/** What went wrong with what to do about it, in one line: for records, which have no field for the second. */
+export function explained(error: KernelEvolveError): string {
+  return error.fix === undefined ? error.message : `${error.message} (${error.fix})`;
+}
+
 /** Text for people from anything thrown. */
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -3,7 +3,7 @@ import {
   type EvaluateOptions,
   type EvaluationRecord,
   type EvaluationService,
-  errorMessage,
+  explained,
   KernelEvolveError,
   type Peaks,
   type Problem,
@@ -83,7 +83,7 @@ export class Evaluations implements EvaluationService {
     } catch (error) {
       if (!(error instanceof KernelEvolveError) || NO_RECORD.has(error.code)) throw error;
       outcome.status = error.code === "unsupported" ? "unsupported" : "infrastructure_error";
-      outcome.reasons.push({ code: error.code, message: errorMessage(error) });
+      outcome.reasons.push({ code: error.code, message: explained(error) });
     }
     const record = await finishRecord(work, outcome, created);
     this.#parts.cache.put(record, isLasting(record) ? key : undefined);
@@ -122,8 +122,7 @@ export class Evaluations implements EvaluationService {
       await profileStage(work, outcome, candidate, artifacts).catch((error: unknown) => {
         // What a profiler cannot do says nothing about the kernel: the rest of the record stands.
         if (!(error instanceof KernelEvolveError) || error.code === "cancelled") throw error;
-        const fix = error.fix === undefined ? "" : ` (${error.fix})`;
-        outcome.reasons.push({ code: "profile_failed", message: `${error.message}${fix}` });
+        outcome.reasons.push({ code: "profile_failed", message: explained(error) });
       });
     }
   }

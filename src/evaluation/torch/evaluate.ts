@@ -5,6 +5,7 @@ import { join } from "node:path";
 import {
   type ArtifactService,
   type EvaluationRecord,
+  explained,
   KernelEvolveError,
   type Problem,
   type Reason,
@@ -99,7 +100,7 @@ export async function evaluateTorch(work: TorchWork, parts: TorchParts): Promise
     )
       throw error;
     state.status = error.code === "unsupported" ? "unsupported" : "infrastructure_error";
-    state.reasons.push({ code: error.code, message: error.message });
+    state.reasons.push({ code: error.code, message: explained(error) });
   } finally {
     if (overrides !== undefined) rmSync(overrides, { recursive: true, force: true });
   }
