@@ -1,5 +1,6 @@
 import type { EvaluationRecord } from "../domain/evaluation.ts";
 import type { Problem } from "../domain/problem.ts";
+import { quoteInline } from "../domain/quotation.ts";
 import type { Claim, Node, Run } from "../domain/run.ts";
 import type { RunOverview } from "../domain/services.ts";
 import type { TargetSpec } from "../domain/target.ts";
@@ -9,7 +10,6 @@ import { duplicateKey } from "./normalise.ts";
 import { speedupText } from "./operator/format.ts";
 import { diagnosisFor, type ParentContext, type RepairContext } from "./operator/memory.ts";
 import { type PriorKernel, type Prompt, synthesisePrompt } from "./operator/prompt.ts";
-import { quoteInline } from "./operator/quote.ts";
 import { randomFrom } from "./random.ts";
 import { CONTROL_POLICIES } from "./starting.ts";
 

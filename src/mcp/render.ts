@@ -6,6 +6,7 @@ import {
   type Speedup,
   verdictSchema,
 } from "../domain/index.ts";
+import { quoteInline, visible } from "../domain/quotation.ts";
 import { counted } from "../platform/text.ts";
 
 /** A speedup in words: `3.21x [3.15, 3.27]`, with what it lacks to be credited. */
@@ -184,9 +185,20 @@ export function nodeSummary(node: Node): NodeSummary {
     status: node.status,
     fitness: round(node.fitness, 5),
     ...(node.speedup === undefined ? {} : { speedup: speedupText(node.speedup) }),
-    rationale: node.rationale.slice(0, 160),
+    rationale: visible(node.rationale.slice(0, 160)),
     evaluation: node.evaluation,
   };
+}
+
+/** A node on one line, what its proposer and the compiler wrote as quotations. */
+export function nodeLine(node: Node): string {
+  const { parents, speedup, reasons } = node;
+  return [
+    `step ${node.step}: ${node.id}, ${node.operator}${parents.length === 0 ? "" : ` of ${parents.join(", ")}`}`,
+    `${node.verdict} (${node.status})${speedup === undefined ? "" : ` ${speedupText(speedup)}`}`,
+    quoteInline(node.rationale, 160),
+    ...reasons.slice(0, 3).map((reason) => `${reason.code}: ${quoteInline(reason.message)}`),
+  ].join("; ");
 }
 
 /** Listed by its leading fields; `overviewOf` gives the rest: what is spent and left, the best node. */

@@ -130,6 +130,7 @@ test("a run: draft, an agent's child, tuning by the server, and the exported pro
   expect(driven.nodes).toBeGreaterThanOrEqual(6);
   const status = await server.call("evolve_status", { run, view: "recent" });
   expect(status.isError).toBe(false);
+  expect(status.text).toContain("«naive: A plain sum; -ffast-math lets gcc vectorise it.»");
   const exported = z
     .object({ files: z.array(z.object({ path: z.string(), what: z.string() })) })
     .parse((await server.finish("evolve_export", { run })).structured);

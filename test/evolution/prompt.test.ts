@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { quoteInline, visible } from "../../src/domain/quotation.ts";
 import { figure, secondsText } from "../../src/evolution/operator/format.ts";
-import { quoteInline, quoteUntrusted, visible } from "../../src/evolution/operator/quote.ts";
+import { quoteUntrusted } from "../../src/evolution/operator/quote.ts";
 import { estimateTokens, fitList, fitText } from "../../src/evolution/operator/tokens.ts";
 import { context, type Outcome, World } from "./fakes.ts";
 

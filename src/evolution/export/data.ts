@@ -1,6 +1,6 @@
+import { visible } from "../../domain/quotation.ts";
 import { diffLines } from "../diff.ts";
 import { durationText, figure, outcomeText, secondsText, speedupText } from "../operator/format.ts";
-import { visible } from "../operator/quote.ts";
 import { OUTCOMES, type ReportModel, type ReportNode } from "./model.ts";
 
 /** A difference as numbers and lines: n > 0 keeps n lines, n < 0 drops -n lines, a list inserts its lines. */

@@ -1,8 +1,8 @@
+import { visible } from "../../domain/quotation.ts";
 import type { Node } from "../../domain/run.ts";
 import { counted } from "../../platform/text.ts";
 import { diffLines } from "../diff.ts";
 import { durationText, figure, outcomeText, secondsText, speedupText } from "../operator/format.ts";
-import { visible } from "../operator/quote.ts";
 import { COMPARISON_NOTE, comparison } from "./comparison.ts";
 import { bestAt } from "./curve.ts";
 import { overallSpeedups, type ReportModel } from "./model.ts";

@@ -1,7 +1,7 @@
+import { visible } from "../../domain/quotation.ts";
 import { counted } from "../../platform/text.ts";
 import { diffLines, type Hunk } from "../diff.ts";
 import { durationText, figure, outcomeText } from "../operator/format.ts";
-import { visible } from "../operator/quote.ts";
 import { costCharts } from "./charts/cost.ts";
 import { intervalBar, intervalScale } from "./charts/intervals.ts";
 import { rooflineChart } from "./charts/roofline.ts";

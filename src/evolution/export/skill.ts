@@ -1,5 +1,5 @@
+import { visible } from "../../domain/quotation.ts";
 import { figure, speedupText } from "../operator/format.ts";
-import { visible } from "../operator/quote.ts";
 import type { ExportFile } from "./dispatch.ts";
 import type { ReportModel, ReportNode } from "./model.ts";
 

@@ -1,7 +1,8 @@
 import type { Diagnosis, EvaluationRecord } from "../../domain/evaluation.ts";
+import { quoteInline } from "../../domain/quotation.ts";
 import type { MemoryMode, Node } from "../../domain/run.ts";
 import { durationText, figure, outcomeText, speedupText } from "./format.ts";
-import { quoteInline, quoteUntrusted } from "./quote.ts";
+import { quoteUntrusted } from "./quote.ts";
 import { estimateTokens, fitList, fitText } from "./tokens.ts";
 
 /** A parent with all that is known of it. */

@@ -1,5 +1,6 @@
 import type { Diagnosis } from "../../domain/evaluation.ts";
 import type { Problem } from "../../domain/problem.ts";
+import { quoteInline } from "../../domain/quotation.ts";
 import type { Claim, MemoryMode, Run } from "../../domain/run.ts";
 import type { BudgetLeft } from "../../domain/services.ts";
 import type { TargetSpec } from "../../domain/target.ts";
@@ -7,7 +8,7 @@ import { counted } from "../../platform/text.ts";
 import { contractText, hardwareText, problemText } from "./contract.ts";
 import { figure, outcomeText, secondsText } from "./format.ts";
 import { diagnosisFor, memoryReport, type ParentContext } from "./memory.ts";
-import { quoteInline, quoteUntrusted, UNTRUSTED_NOTICE } from "./quote.ts";
+import { quoteUntrusted, UNTRUSTED_NOTICE } from "./quote.ts";
 import { estimateTokens, fitList, fitText } from "./tokens.ts";
 
 /** A document, or a section of one, for the proposer to read. Without text only its title is shown. */
