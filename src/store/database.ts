@@ -3,12 +3,13 @@ import { join } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import type { z } from "zod";
 import { errorMessage, KernelEvolveError } from "../domain/index.ts";
-import { damaged, storeError } from "./failures.ts";
+import { damaged, isBusy, storeError } from "./failures.ts";
 import { inspectFile } from "./inspect.ts";
 import { APPLICATION_ID, FIRST_WITH_ID, MIGRATIONS } from "./migrations.ts";
 
 /** Longest wait for another process's transaction. */
 const BUSY_MS = 15_000;
+const RETRY_MS = 20;
 
 export interface TransactionOptions {
   /**
@@ -40,9 +41,8 @@ export class Database {
     }
     try {
       this.#check();
-      this.#db.exec(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA recursive_triggers = ON",
-      );
+      this.#useLog();
+      this.#db.exec("PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA recursive_triggers = ON");
       this.#migrate();
     } catch (error) {
       this.#db.close();
@@ -81,6 +81,22 @@ export class Database {
         `${this.file} was written by a newer version (schema ${version}, this one knows ${MIGRATIONS.length})`,
         { fix: "update kernelevolve, or choose another folder with KERNELEVOLVE_HOME; nothing was changed" },
       );
+    }
+  }
+
+  /**
+   * Turns the write-ahead log on. While another process that creates the store does the same, SQLite refuses at once,
+   * without the wait that it keeps elsewhere: the wait is here.
+   */
+  #useLog(): void {
+    for (let waited = 0; ; waited += RETRY_MS) {
+      try {
+        this.#db.exec("PRAGMA journal_mode = WAL");
+        return;
+      } catch (error) {
+        if (!isBusy(error) || waited >= BUSY_MS) throw error;
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
+      }
     }
   }
 

@@ -20,13 +20,25 @@ export function damaged(file: string, why: string, cause?: unknown): KernelEvolv
   });
 }
 
+function resultCode(error: unknown): number | undefined {
+  return error instanceof Error && "errcode" in error && typeof error.errcode === "number"
+    ? error.errcode
+    : undefined;
+}
+
+/** Whether another process's lock was the reason. */
+export function isBusy(error: unknown): boolean {
+  const code = resultCode(error);
+  return code !== undefined && BUSY.has(code & 0xff);
+}
+
 /**
  * An error of the database engine as one that a user can act on. Errors that are ours already, and mistakes in the
  * program, come back as they are.
  */
 export function storeError(file: string, error: unknown): unknown {
   if (error instanceof KernelEvolveError || !(error instanceof Error)) return error;
-  const code = "errcode" in error && typeof error.errcode === "number" ? error.errcode : undefined;
+  const code = resultCode(error);
   if (code === undefined) return error;
   const primary = code & 0xff;
   const text = errorMessage(error);

@@ -2,6 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { openStore } from "../../src/store/index.ts";
 import { Folder, runOf } from "./fixtures.ts";
@@ -56,6 +58,21 @@ describe("several processes on one store", () => {
       expect(children.map((child) => child.stderr())).toEqual(["", "", "", ""]);
       expect(children.map((child) => child.process.exitCode)).toEqual([0, 0, 0, 0]);
     }
+  });
+
+  it("waits while another process is writing the first pages", async () => {
+    using folder = new Folder();
+    const file = join(folder.path, "state.db");
+    const other = new DatabaseSync(file);
+    // SQLite keeps its own wait for this lock nowhere but here: a change to the log is refused at once.
+    other.exec("BEGIN IMMEDIATE");
+    const child = start("opener.ts", folder.path, "0");
+    const early = await Promise.race([child.ended.then(() => "ended"), sleep(2_000).then(() => "waits")]);
+    other.exec("ROLLBACK");
+    other.close();
+    await child.ended;
+    expect(child.stderr()).toBe("");
+    expect(early).toBe("waits");
   });
 
   it("claim and submit at once: no place is given twice, no step is doubled, nothing is lost", async () => {
